@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes the virtual environment with the exact versions of requirements.lock.
+# usage: envs/install_python.sh VENV_FOLDER [PYTHON]
+set -euo pipefail
+venv=$1
+python=${2:-python3}
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  echo "ERROR: $python is missing or older than Python 3.11; name another: make PYTHON=/path/to/python3.11" >&2
+  exit 1
+fi
+# Debian and Ubuntu ship venv and pip's bootstrap in a package of their own.
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "Installing $version-venv with apt-get ..."
+    apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$version-venv" >/dev/null
+  else
+    echo "ERROR: $python has no venv module; on Debian or Ubuntu: sudo apt-get install $version-venv" >&2
+    exit 1
+  fi
+fi
+[ -x "$venv/bin/pip" ] || "$python" -m venv "$venv"
+pip=("$venv/bin/pip" --quiet --quiet --disable-pip-version-check)
+"${pip[@]}" install --requirement requirements.lock
+"${pip[@]}" install --no-deps --editable .
+# Compiled once here, so that no job compiles again. Some packages ship files for other Python versions: not an error.
+"$venv/bin/python" -m compileall -q "$venv/lib" src >/dev/null 2>&1 || true

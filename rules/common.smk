@@ -1,0 +1,199 @@
+# Paths and small helpers for the rules; no rules here.
+
+import atexit
+import json
+import os
+import shlex
+import sys
+import time
+from glob import glob
+from types import SimpleNamespace
+
+# The programs and this file use the package of this checkout, installed or not.
+sys.path.insert(0, f"{workflow.basedir}/src")
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")])
+    )
+)
+
+from gcamccl.simulate import layout
+from gcamccl.workflow import artifacts, runs
+from gcamccl.workflow.config import check, plain
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.study import read_participants, route
+
+STARTED = time.time()
+RESULTS = "results"
+
+
+def planned():
+    """Checked configuration, artifact folders and participants; stops with one readable message if input is wrong."""
+    try:
+        settings = check(plain(config))
+        if settings["study"]["simulated"]:
+            recipes = artifacts.recipes(settings)
+            home = f"{RESULTS}/simulate/{artifacts.digest(recipes['simulate'])}"
+            people = layout.participants(settings["simulate"], home)
+            study = layout.study_files(settings["study"]["chromosomes"], home)
+        else:
+            study = dict(settings["study"], truth=None)
+            people = read_participants(study["participants"], study["score"])
+            recipes = artifacts.recipes(settings, people)
+            study["gtex_eqtl_files"] = sorted(
+                glob(os.path.join(study["gtex_eqtl"], "*signif*pairs*"))
+            )
+    except InputError as error:
+        sys.exit(f"ERROR: {error}")
+    return settings, recipes, people, SimpleNamespace(**study)
+
+
+CONFIG, RECIPES, PARTICIPANTS, STUDY = planned()
+KEYS = {stage: artifacts.digest(recipe) for stage, recipe in RECIPES.items()}
+CHROMOSOMES = CONFIG["study"]["chromosomes"]
+BY_ID = {row["participant_id"]: row for row in PARTICIPANTS}
+SCANNED = [name for name, row in BY_ID.items() if route(row)]
+GENOTYPE_FILES = [
+    f"{prefix}{suffix}"
+    for prefix in STUDY.genotypes
+    for suffix in (".bed", ".bim", ".fam")
+]
+
+N_REPLICATES = CONFIG["cohort"]["splits"] * (1 + CONFIG["cohort"]["permutations"])
+# Replicates one job works on, as "first-last".
+REPLICATE_RANGES = [
+    f"{first}-{min(first + CONFIG['run']['replicates_per_job'], N_REPLICATES) - 1}"
+    for first in range(0, N_REPLICATES, CONFIG["run"]["replicates_per_job"])
+]
+
+
+pathvars:
+    **{stage: f"{RESULTS}/{stage}/{key}" for stage, key in KEYS.items()},
+
+
+wildcard_constraints:
+    participant="[A-Za-z0-9][A-Za-z0-9_-]*",
+    chrom=r"\d+",
+    replicates=r"\d+-\d+",
+    group="low|high",
+    method="[a-z_]+",
+
+
+def stage_folder(stage):
+    """Folder of a stage's artifact."""
+    return f"{RESULTS}/{stage}/{KEYS[stage]}"
+
+
+def folder_of(stage):
+    """The same as a function, for rules' params."""
+    return lambda wildcards: stage_folder(stage)
+
+
+def program(name):
+    """Path of a program of workflow/scripts."""
+    return f"{workflow.basedir}/workflow/scripts/{name}.py"
+
+
+def folder(wildcards, output):
+    """Folder of a job's first output: what goes to a program's --out."""
+    return os.path.dirname(output[0])
+
+
+def recipe(stage):
+    """A stage's recipe as JSON with sorted keys, so that it is one value that only changes with the key."""
+    return json.dumps(RECIPES[stage], sort_keys=True)
+
+
+def scan_files(wildcards):
+    """Files of one person's scans, by column of the participants table."""
+    row = BY_ID[wildcards.participant]
+    columns = ("bold", "t1w", "preproc_bold", "confounds", "timeseries")
+    return {column: row[column] for column in columns if row.get(column)}
+
+
+def scan_arguments(wildcards, input):
+    """The same as options of workflow/scripts/preprocess.py; quoted for the shell."""
+    row = BY_ID[wildcards.participant]
+    words = ["--route", route(row)]
+    for column in scan_files(wildcards):
+        words += [f"--{column.replace('_', '-')}", str(input[column])]
+    if row.get("repetition_time"):
+        words += ["--repetition-time", str(row["repetition_time"])]
+    return shlex.join(words)
+
+
+def panel_files(wildcards):
+    """The chromosome's reference panel and genetic map, as far as the study has them."""
+    files = {"reference": STUDY.reference_panel, "map": STUDY.genetic_map}
+    return {
+        name: path.format(chrom=wildcards.chrom) for name, path in files.items() if path
+    }
+
+
+def panel_arguments(wildcards):
+    """The same as options of workflow/scripts/impute.py; quoted for the shell."""
+    return shlex.join(
+        [
+            word
+            for name, path in panel_files(wildcards).items()
+            for word in (f"--{name}", path)
+        ]
+    )
+
+
+def replicate_bounds(wildcards):
+    """--first and --last of a job's replicates."""
+    first, last = wildcards.replicates.split("-")
+    return f"--first {first} --last {last}"
+
+
+ON_NETWORK = ("gcamccl", "ccl_svm", "ccl_rf")
+
+
+def train_shards(wildcards):
+    """Files of all train jobs, for the methods that build on the network."""
+    if wildcards.method not in ON_NETWORK:
+        return []
+    names = ("predictions.parquet", "embeddings.npz")
+    return [
+        f"{stage_folder('train')}/replicates-{r}/{name}"
+        for r in REPLICATE_RANGES
+        for name in names
+    ]
+
+
+def train_folders(wildcards, input):
+    """--train and the folders of those files, or nothing."""
+    folders = list(dict.fromkeys(os.path.dirname(path) for path in input.train))
+    return shlex.join(["--train", *folders]) if folders else ""
+
+
+FAILED = []
+
+
+def explain_failure():
+    """One readable line for each job that failed, with its log."""
+    FAILED.append(True)
+    print(runs.failures(RESULTS, KEYS, STARTED), file=sys.stderr)
+
+
+def finish_run():
+    """Link results/runs/<name> and results/latest to this run's artifacts and say where to look.
+
+    Called when Snakemake ends rather than by its onsuccess, which a run that finds everything done does not reach.
+    """
+    executed = (
+        workflow.is_main_process
+        and workflow.executor_plugin is not None
+        and not workflow.dryrun
+    )
+    if (
+        executed
+        and not FAILED
+        and os.path.exists(f"{stage_folder('report')}/artifact.json")
+    ):
+        runs.link(RESULTS, CONFIG["run"]["name"], KEYS)
+        print(runs.where_to_look(RESULTS, CONFIG["run"]["name"]), file=sys.stderr)
+
+
+atexit.register(finish_run)

@@ -1,0 +1,66 @@
+# compare: the classifiers of Table III on identical splits and label permutations, one job a method.
+# Needs <cohort>; for gcamccl, ccl_svm and ccl_rf also every shard of <train>.
+# Leaves {method}/predictions.parquet, metrics.tsv and table3.tsv.
+
+
+rule compare:
+    input:
+        "<cohort>/cohort.tsv",
+        "<cohort>/fc.npy",
+        "<cohort>/dosage.npy",
+        "<cohort>/splits.npy",
+        "<cohort>/labels.npy",
+        train=train_shards,
+    output:
+        "<compare>/{method}/predictions.parquet",
+    log:
+        "<compare>/{method}/log.txt",
+    benchmark:
+        "<compare>/{method}/benchmark.tsv"
+    conda:
+        "../envs/gcamccl.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        program=program("compare"),
+        recipe=recipe("compare"),
+        out=folder,
+        cohort=folder_of("cohort"),
+        train=train_folders,
+    message:
+        "compare: {wildcards.method}"
+    shell:
+        "python {params.program:q} --method {wildcards.method} --cohort {params.cohort:q} {params.train}"
+        " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"
+
+
+rule compare_table:
+    input:
+        predictions=expand(
+            "<compare>/{method}/predictions.parquet",
+            method=CONFIG["compare"]["methods"],
+        ),
+    output:
+        "<compare>/metrics.tsv",
+        "<compare>/table3.tsv",
+    log:
+        "<compare>/log.txt",
+    benchmark:
+        "<compare>/benchmark.tsv"
+    conda:
+        "../envs/gcamccl.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        program=program("compare_table"),
+        recipe=recipe("compare"),
+        out=folder,
+    message:
+        "compare: Table III"
+    shell:
+        "python {params.program:q} --predictions {input.predictions:q}"
+        " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

@@ -1,0 +1,39 @@
+# connectivity: nuisance projection and band-pass, ROI x ROI correlation, exclusions, the group's stack.
+# Needs everybody's preprocess folder and the participants table (for those without a scan).
+# Leaves fc.npy, people.tsv, group_bold_qc.tsv, excluded.tsv, rois.tsv.
+
+
+rule connectivity:
+    input:
+        series=expand("<preprocess>/{participant}/timeseries.npy", participant=SCANNED),
+        motion=expand("<preprocess>/{participant}/motion.tsv", participant=SCANNED),
+        quality=expand("<preprocess>/{participant}/quality.json", participant=SCANNED),
+        # ancient: the key says whether the table's people changed, its time stamp does not.
+        participants=ancient(STUDY.participants),
+    output:
+        fc="<connectivity>/fc.npy",
+        people="<connectivity>/people.tsv",
+        quality="<connectivity>/group_bold_qc.tsv",
+        excluded="<connectivity>/excluded.tsv",
+        rois="<connectivity>/rois.tsv",
+    log:
+        "<connectivity>/log.txt",
+    benchmark:
+        "<connectivity>/benchmark.tsv"
+    conda:
+        "../envs/gcamccl.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        program=program("connectivity"),
+        recipe=recipe("connectivity"),
+        out=folder,
+        preprocessed=folder_of("preprocess"),
+        atlas=CONFIG["preprocess"]["atlas"],
+    message:
+        "connectivity: everybody"
+    shell:
+        "python {params.program:q} --preprocessed {params.preprocessed:q} --atlas {params.atlas:q}"
+        " --participants {input.participants:q} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

@@ -1,0 +1,39 @@
+# genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order.
+# Needs the study's PLINK filesets and participants table.
+# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, typed_twice.tsv, pca.tsv.
+
+
+rule genotype_qc:
+    input:
+        genotypes=GENOTYPE_FILES,
+        # ancient: the key says whether the table's people changed, its time stamp does not.
+        participants=ancient(STUDY.participants),
+    output:
+        "<genotype_qc>/qc.bed",
+        "<genotype_qc>/qc.bim",
+        "<genotype_qc>/qc.fam",
+        "<genotype_qc>/attrition.tsv",
+        "<genotype_qc>/dropped.tsv",
+        "<genotype_qc>/harmonised.tsv",
+        "<genotype_qc>/typed_twice.tsv",
+        "<genotype_qc>/pca.tsv",
+    log:
+        "<genotype_qc>/log.txt",
+    benchmark:
+        "<genotype_qc>/benchmark.tsv"
+    conda:
+        "../envs/gcamccl.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        program=program("genotype_qc"),
+        recipe=recipe("genotype_qc"),
+        out=folder,
+        genotypes=STUDY.genotypes,
+    message:
+        "genotype_qc: validate, merge, PLINK"
+    shell:
+        "python {params.program:q} --genotypes {params.genotypes:q} --participants {input.participants:q}"
+        " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

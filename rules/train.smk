@@ -1,0 +1,39 @@
+# train: gCAM-CCL for every replicate (random split x label permutation), run.replicates_per_job of them a job.
+# Needs <cohort>. Leaves replicates-<first>-<last>/ with weights, predictions, embeddings, history and replicates.json.
+
+
+rule train:
+    input:
+        "<cohort>/cohort.tsv",
+        "<cohort>/fc.npy",
+        "<cohort>/dosage.npy",
+        "<cohort>/splits.npy",
+        "<cohort>/labels.npy",
+    output:
+        "<train>/replicates-{replicates}/models.safetensors",
+        "<train>/replicates-{replicates}/predictions.parquet",
+        "<train>/replicates-{replicates}/embeddings.npz",
+        "<train>/replicates-{replicates}/history.parquet",
+        "<train>/replicates-{replicates}/replicates.json",
+    log:
+        "<train>/replicates-{replicates}/log.txt",
+    benchmark:
+        "<train>/replicates-{replicates}/benchmark.tsv"
+    conda:
+        "../envs/gcamccl.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=720,
+    params:
+        program=program("train"),
+        recipe=recipe("train"),
+        out=folder,
+        cohort=folder_of("cohort"),
+        bounds=replicate_bounds,
+        device=CONFIG["run"]["device"],
+    message:
+        "train: replicates {wildcards.replicates}"
+    shell:
+        "python {params.program:q} --cohort {params.cohort:q} {params.bounds} --device {params.device}"
+        " --threads {threads} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

@@ -1,0 +1,1 @@
+"""Activation maps: which connections and SNPs a trained network looked at, person by person and class by class."""

@@ -1,0 +1,98 @@
+"""The ``gcamccl`` command: look at runs and tidy up. The pipeline itself is run with snakemake."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from gcamccl import __version__
+from gcamccl.workflow import runs
+from gcamccl.workflow.errors import InputError
+
+EXAMPLES = """examples:
+  gcamccl runs                     list the runs in results/
+  gcamccl show demo                report and main tables of the run "demo"
+  gcamccl diff demo demo_strict    which settings, inputs and results differ
+  gcamccl prune                    artifacts that no run refers to
+  gcamccl prune --yes              remove them
+"""
+
+
+def build_parser():
+    """Argument parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog="gcamccl",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gcamccl {__version__}")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("runs", help="list the runs")
+    show = commands.add_parser("show", help="where a run's report and main tables are")
+    show.add_argument("run")
+    diff = commands.add_parser("diff", help="what differs between two runs")
+    diff.add_argument("first")
+    diff.add_argument("second")
+    prune = commands.add_parser("prune", help="list artifacts that no run refers to")
+    prune.add_argument("--yes", action="store_true", help="remove them")
+    return parser
+
+
+def list_runs(results):
+    """Print each run with the time it was linked and its stages' keys."""
+    latest = results / "latest"
+    current = latest.resolve().name if latest.exists() else None
+    for name in runs.known(results):
+        run = runs.read(results, name)
+        print(f"{name}{'  (latest)' if name == current else ''}  {run['linked']}")
+        for stage, key in run["keys"].items():
+            print(f"    {stage:<14}{key}")
+    if not runs.known(results):
+        print(f"no runs in {results}")
+
+
+def show_diff(results, first, second):
+    """Print a line for each difference between two runs."""
+    rows = runs.differences(results, first, second)
+    if not rows:
+        print(f"{first} and {second} are the same")
+    for stage, what, left, right in rows:
+        print(f"{stage:<14}{what}: {left} -> {right}")
+
+
+def prune(results, remove):
+    """List artifacts no run refers to; remove them if `remove`."""
+    found = runs.unreferenced(results)
+    for folder, size in found:
+        print(f"{size / 1e6:10.1f} MB  {folder}")
+    total = sum(size for _, size in found) / 1e6
+    if remove:
+        runs.remove(folder for folder, _ in found)
+        print(f"removed {len(found)} artifacts, {total:.1f} MB")
+    else:
+        print(
+            f"{len(found)} artifacts, {total:.1f} MB, that no run refers to" + ("; remove with --yes" if found else "")
+        )
+
+
+def main(arguments=None):
+    """Run the command; input errors are one line on stderr and exit status 2."""
+    args = build_parser().parse_args(arguments)
+    try:
+        if args.command == "runs":
+            list_runs(args.results)
+        elif args.command == "show":
+            runs.read(args.results, args.run)
+            print(runs.where_to_look(args.results, args.run))
+        elif args.command == "diff":
+            show_diff(args.results, args.first, args.second)
+        else:
+            prune(args.results, args.yes)
+    except InputError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Figures of merit of a binary classification; the positive class is high (1)."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+METRICS = ("accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "auc")
+
+
+def metrics(labels, predicted, scores):
+    """All of `METRICS` (the first four are the columns of Table III).
+
+    Parameters
+    ----------
+    labels, predicted : array_like of {0, 1} (n,)
+    scores : array_like of float (n,)
+        Larger: more likely high. Ties count half in the AUC.
+
+    Returns
+    -------
+    dict of str to float
+        ``sensitivity`` is the recall of high, ``specificity`` that of low. NaN: a recall or AUC that needs a class
+        nobody is in. F1 is 0 where nobody is rightly called high.
+
+    Raises
+    ------
+    ValueError
+        No people, different lengths, or scores that are not finite.
+    """
+    labels, predicted = np.asarray(labels, bool), np.asarray(predicted, bool)
+    scores = np.asarray(scores, float)
+    if not len(labels) or not labels.shape == predicted.shape == scores.shape or not np.isfinite(scores).all():
+        raise ValueError("labels, predicted and finite scores must be of one length, at least 1")
+    right = labels == predicted
+    high, low = int(labels.sum()), int((~labels).sum())
+    sensitivity = right[labels].mean() if high else np.nan
+    specificity = right[~labels].mean() if low else np.nan
+    hits = int((labels & predicted).sum())
+    auc = np.nan
+    if high and low:
+        auc = (rankdata(scores)[labels].sum() - high * (high + 1) / 2) / (high * low)
+    return {
+        "accuracy": float(right.mean()),
+        "sensitivity": float(sensitivity),
+        "specificity": float(specificity),
+        "f1": 2 * hits / (2 * hits + int((~right).sum())) if hits else 0.0,
+        "balanced_accuracy": float((sensitivity + specificity) / 2),
+        "auc": float(auc),
+    }

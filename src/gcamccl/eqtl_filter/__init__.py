@@ -1,0 +1,1 @@
+"""Which SNPs are loci: gene bodies, GTEx brain eQTLs, top brain-expressed genes."""

@@ -1,0 +1,1 @@
+"""Array genotypes: checked, harmonised, merged, quality controlled."""

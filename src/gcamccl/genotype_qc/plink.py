@@ -1,0 +1,78 @@
+"""Running PLINK and other command-line programs, with their own error line when they fail."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from gcamccl.workflow.errors import InputError
+
+# Debian's name of PLINK 1.9; bioconda calls it plink.
+PLINK = next((name for name in ("plink1.9", "plink") if shutil.which(name)), "plink1.9")
+
+
+class ToolError(RuntimeError):
+    """An external program failed; the message holds the command and the program's own last error line."""
+
+
+def run(command, log=None, env=None):
+    """Run an external program.
+
+    Parameters
+    ----------
+    command : list of str
+    log : Path, optional
+        File the program's stdout and stderr go to.
+    env : dict, optional
+        The whole environment of the program.
+
+    Returns
+    -------
+    str
+        Its output, stdout and stderr together.
+
+    Raises
+    ------
+    InputError
+        The program is not installed.
+    ToolError
+        It ended with another status than 0.
+    """
+    command = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env, check=False
+        )
+    except FileNotFoundError:
+        raise InputError(command[0], "this program is not installed", "README.md says how to install it") from None
+    if log:
+        Path(log).write_text(done.stdout, encoding="utf-8")
+    if done.returncode:
+        raise ToolError(f"{' '.join(command[:8])} ended with status {done.returncode}: {last_error(done.stdout)}")
+    return done.stdout
+
+
+def last_error(text):
+    """The last line of a program's output that speaks of an error, with its continuation; else its last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for number in range(len(lines) - 1, -1, -1):
+        if re.search(r"error|exception", lines[number], re.IGNORECASE):
+            return " ".join(lines[number : number + 2])
+    return lines[-1] if lines else "no output"
+
+
+def plink(*arguments, memory_mb=1000):
+    """Run PLINK 1.9 with one thread.
+
+    ``--allow-no-sex``: only autosomes are kept, for which sex plays no part.
+    """
+    return run([PLINK, "--allow-no-sex", "--threads", "1", "--memory", memory_mb, *arguments])
+
+
+def version(program, *arguments):
+    """First line of what a program says about its version."""
+    try:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return next(iter((done.stdout or done.stderr).splitlines()), None)

@@ -1,0 +1,1 @@
+"""The gCAM-CCL network: architecture, loss, inputs, weights on disk."""

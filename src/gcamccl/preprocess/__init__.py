@@ -1,0 +1,1 @@
+"""Per person: realignment, registration to MNI152, ROI time series, scan quality."""

@@ -1,0 +1,115 @@
+"""Scan quality: displacement, translation, signal-to-fluctuation-noise ratio."""
+
+import numpy as np
+import pandas as pd
+
+HEAD_RADIUS_MM = 50.0  # Power et al. 2012
+MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+DETREND_ORDER = 2  # Friedman & Glover 2006 (fBIRN)
+
+
+def framewise_displacement(motion):
+    """Sum of absolute backward differences; rotations as arcs on a sphere of 50 mm (Power et al. 2012).
+
+    Parameters
+    ----------
+    motion : float (n_volumes, 6)
+        mm, rad.
+
+    Returns
+    -------
+    float64 (n_volumes,)
+        mm; the first is NaN.
+    """
+    steps = np.abs(np.diff(motion, axis=0))
+    return np.r_[np.nan, steps[:, :3].sum(axis=1) + HEAD_RADIUS_MM * steps[:, 3:].sum(axis=1)]
+
+
+def max_translation(motion):
+    """Longest translation from the reference volume, mm."""
+    return float(np.linalg.norm(motion[:, :3], axis=1).max())
+
+
+def motion_table(motion):
+    """Table for ``motion.tsv``; header only where `motion` is None."""
+    columns = [*MOTION_COLUMNS, "framewise_displacement"]
+    if motion is None:
+        return pd.DataFrame(columns=columns)
+    return pd.DataFrame(np.c_[motion, framewise_displacement(motion)], columns=columns)
+
+
+def sfnr(series):
+    """Signal-to-fluctuation-noise ratio: mean over SD of what a second-order polynomial leaves (fBIRN).
+
+    Parameters
+    ----------
+    series : float (n_volumes,) or (n_volumes, n)
+
+    Returns
+    -------
+    float64, shape of one volume
+        NaN where the series is missing, infinite where it is constant.
+    """
+    n_volumes = len(series)
+    time = np.linspace(-1, 1, n_volumes)
+    basis, _ = np.linalg.qr(np.stack([time**power for power in range(DETREND_ORDER + 1)], axis=1))
+    mean = series.mean(axis=0, dtype=np.float64)
+    centred = series - mean.astype(series.dtype)
+    left = np.einsum("i...,i...->...", centred, centred, dtype=np.float64)
+    left = left - (np.tensordot(basis.T, centred, axes=1) ** 2).sum(axis=0)
+    with np.errstate(divide="ignore"):
+        return mean / np.sqrt(np.maximum(left, 0) / (n_volumes - DETREND_ORDER - 1))
+
+
+def finite_or_none(value):
+    """A JSON number, or None where it is unknown, NaN or infinite."""
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def summary(participant, route, repetition_time_s, n_volumes, warnings, motion=None, **values):
+    """Content of ``quality.json``.
+
+    Parameters
+    ----------
+    motion : float (n_volumes, 6), optional
+        None where the route cannot know.
+    values
+        ``sfnr_global``, ``sfnr_roi_median``, ``sfnr_voxel_median``, ``roi_coverage`` (share of each ROI inside the
+        scan), ``registration_dice``; missing ones are null.
+    """
+    displacement = None if motion is None else float(np.nanmean(framewise_displacement(motion)))
+    coverage = values.get("roi_coverage")
+    return {
+        "participant_id": participant,
+        "route": route,
+        "repetition_time_s": float(repetition_time_s),
+        "n_volumes": int(n_volumes),
+        "max_translation_mm": None if motion is None else max_translation(motion),
+        "mean_fd_mm": displacement,
+        "sfnr_global": finite_or_none(values.get("sfnr_global")),
+        "sfnr_roi_median": finite_or_none(values.get("sfnr_roi_median")),
+        "sfnr_voxel_median": finite_or_none(values.get("sfnr_voxel_median")),
+        "roi_coverage": None if coverage is None else [round(float(share), 4) for share in coverage],
+        "registration_dice": finite_or_none(values.get("registration_dice")),
+        "warnings": list(warnings),
+    }
+
+
+def one_line(facts):
+    """The main figures of ``quality.json`` in words."""
+    words = [
+        f"{facts['n_volumes']} volumes, TR {facts['repetition_time_s']:g} s",
+        f"translation {facts['max_translation_mm']:.2f} mm",
+        f"mean FD {facts['mean_fd_mm']:.2f} mm",
+        *(
+            f"{name} {facts[key]:.0f}"
+            for key, name in (
+                ("sfnr_global", "SFNR whole brain"),
+                ("sfnr_roi_median", "ROIs"),
+                ("sfnr_voxel_median", "voxels"),
+            )
+            if facts[key] is not None
+        ),
+        f"overlap with MNI152 {facts['registration_dice']:.2f}",
+    ]
+    return ", ".join(words)

@@ -1,0 +1,244 @@
+"""Warnings: where a result should not be believed, and the numbers that say so."""
+
+import numpy as np
+
+from gcamccl.report import statistics
+
+# Judgement, not law; the page prints the numbers beside each warning.
+ALIKE = 0.5  # permuted labels select at least this share of what the true labels select
+NEARLY_ALL = 0.5  # share of all features that is too many to name
+EXCLUDED_SHARE = 0.25
+POOR_CONCORDANCE = 0.9  # the prototypes' worst imputation with a model reaches 0.886, with a panel 0.93
+MAPS_ALIKE = 0.8  # Pearson r between mean maps of true and of permuted labels
+P_CONFOUND = 0.05
+SAME_OUTPUT = 1e-6  # spread of a probability over people
+ZERO_SHARE = 0.1  # of a class's maps
+
+
+def warnings(results, summaries, table3):
+    """Warnings per stage.
+
+    Parameters
+    ----------
+    results : gcamccl.report.collect.Results
+    summaries : dict
+        As returned by `gcamccl.report.maps.summarise`.
+    table3 : DataFrame
+        As returned by `gcamccl.report.statistics.table3`.
+
+    Returns
+    -------
+    dict of str to list of str
+        Stage -> sentences; stages without a warning are absent.
+    """
+    found = {
+        "connectivity": _connectivity(results),
+        "impute": _impute(results),
+        "cohort": _cohort(results),
+        "train": _train(results),
+        "compare": _compare(results, table3),
+        "activation": _activation(results, summaries),
+        "threshold": _threshold(results),
+        "enrichment": _enrichment(results),
+    }
+    return {stage: lines for stage, lines in found.items() if lines}
+
+
+def _connectivity(results):
+    total = results.tables["connectivity/group_bold_qc"]["participant_id"].nunique()
+    excluded = results.tables["connectivity/excluded"]["participant_id"].nunique()
+    if total and excluded / total > EXCLUDED_SHARE:
+        return [
+            f"{excluded} of {total} people with scans ({excluded / total:.0%}) were excluded: who is left "
+            "may differ from who was asked."
+        ]
+    return []
+
+
+def _impute(results):
+    table = results.impute
+    if "masked_concordance" not in table:
+        return []
+    poor = table[table["masked_concordance"].astype(float) < POOR_CONCORDANCE]
+    if poor.empty:
+        return []
+    places = ", ".join(f"{row.chrom} ({row.masked_concordance:.2f})" for row in poor.itertuples())
+    return [
+        f"Calls masked on purpose were filled in correctly less than {POOR_CONCORDANCE:.0%} of the time "
+        f"on chromosome {places}."
+    ]
+
+
+def _cohort(results):
+    table = statistics.balance(results.tables["cohort/cohort"])
+    lines = []
+    differs = table[table["p"] < P_CONFOUND]
+    if len(differs):
+        names = ", ".join(f"{row.variable} (p = {row.p:.2g})" for row in differs.itertuples())
+        lines.append(f"The groups differ in more than the score: {names}. A classifier may be using that.")
+    test = (results.splits == 2).sum(axis=1)
+    if len(test) and test.mean() < 30:
+        lines.append(
+            f"Each split has only {test.mean():.0f} test people: one person more or less right changes the "
+            f"accuracy by {1 / test.mean():.3f}."
+        )
+    if len(results.splits) < 5:
+        lines.append(
+            f"Only {len(results.splits)} split{'s' * (len(results.splits) > 1)}: the spread over splits is "
+            "hardly known."
+        )
+    return lines
+
+
+def _train(results):
+    true = results.replicates[results.replicates["permutation"] == 0]
+    lines = []
+    last = true["best_epoch"] >= true["epochs"] - 1
+    if len(true) and last.mean() > 0.5:
+        lines.append(
+            f"In {int(last.sum())} of {len(true)} replicates the epoch kept was the last one: the model was "
+            "still improving."
+        )
+    early = true["best_epoch"] <= 1
+    if len(true) and early.mean() > 0.5:
+        lines.append(
+            f"In {int(early.sum())} of {len(true)} replicates one of the first two epochs was kept: "
+            "training did not improve the validation criterion, so the weights are close to random."
+        )
+    return lines + _constant_views(results.predictions)
+
+
+def _constant_views(predictions):
+    """A view whose output is the same for everybody has learned nothing, and its maps are empty."""
+    lines = []
+    own = predictions[predictions["permutation"] == 0]
+    for column in ("p_high_connectivity", "p_high_snps"):
+        if column not in own or own[column].isna().all():
+            continue
+        spread = own.groupby("replicate")[column].agg(lambda values: values.max() - values.min())
+        constant = int((spread < SAME_OUTPUT).sum())
+        if constant:
+            lines.append(
+                f"In {constant} of {len(spread)} replicates the {column.removeprefix('p_high_')} branch gives "
+                "everybody the same probability: it looks at nothing, and its maps are zero everywhere."
+            )
+    return lines
+
+
+def _compare(results, table3):
+    lines = []
+    own = table3[table3["method"] == "gcamccl"]
+    if own.empty:
+        return ["gCAM-CCL is not among the classifiers that were run."]
+    row = own.iloc[0]
+    p, n = statistics.permutation_p(results.tables["compare/metrics"], "gcamccl")
+    if n == 0:
+        lines.append("No permuted labels: there is nothing to tell an accuracy from chance with.")
+    elif n < 19:
+        lines.append(
+            f"{n} permutation{'s' * (n > 1)} of the labels cannot give a p below {1 / (n + 1):.2g}: too few "
+            "for a test at 0.05."
+        )
+    if n and row["accuracy_mean"] <= row["accuracy_permuted"] + 0.05:
+        lines.append(
+            f"gCAM-CCL's accuracy ({row['accuracy_mean']:.3f}) is hardly above that with permuted labels "
+            f"({row['accuracy_permuted']:.3f}): it did not learn the groups, and what it used must not be interpreted."
+        )
+    elif n >= 19 and p > 0.05:
+        lines.append(f"gCAM-CCL's accuracy is not significantly above chance (permutation p = {p:.3f}).")
+    better = table3[table3["accuracy_mean"] > row["accuracy_mean"] + 1e-9].sort_values("accuracy_mean", ascending=False)
+    if len(better):
+        names = ", ".join(f"{other.label} ({other.accuracy_mean:.3f})" for other in better.itertuples())
+        lines.append(
+            f"Other classifiers did better than gCAM-CCL ({row['accuracy_mean']:.3f}) on the same splits: {names}."
+        )
+    return lines
+
+
+def _activation(results, summaries):
+    from gcamccl.report.figures.heatmaps import METHOD_LABELS
+    from gcamccl.report.maps import likeness
+
+    lines, alike = [], []
+    for method, view, name, permuted in summaries:
+        if permuted or view != "connectivity":
+            continue
+        r = likeness(summaries, method, view, name)
+        if np.isfinite(r) and r >= MAPS_ALIKE:
+            alike.append(f"{METHOD_LABELS.get(method, method)}, {name} group (r = {r:.2f})")
+    if alike:
+        lines.append(
+            "Mean maps look the same when the labels are permuted: "
+            + "; ".join(alike)
+            + ". They show the network's wiring and the average input, not what tells the groups apart."
+        )
+    zero = [
+        f"{METHOD_LABELS.get(method, method)}, {view}, {name} group: {part.n_zero} of {part.n_maps + part.n_zero}"
+        for (method, view, name, permuted), part in summaries.items()
+        if not permuted and part.n_zero > ZERO_SHARE * (part.n_maps + part.n_zero)
+    ]
+    if zero:
+        lines.append(f"Maps that are zero everywhere were left out. {'; '.join(zero)}.")
+    return lines
+
+
+def selection_rows(results):
+    """Rows of the threshold summary for the method that names the selected features; its ``class`` is called group."""
+    table = results.tables["threshold/summary"]
+    method = results.settings("threshold").get("method") or table["method"].iloc[0]
+    return table[table["method"] == method].rename(columns={"class": "group"})
+
+
+def alike(selected, permuted):
+    """Whether permuted labels select about as many features as true ones."""
+    return bool(selected > 0 and permuted == permuted and permuted >= ALIKE * selected)
+
+
+def _threshold(results):
+    lines = []
+    for row in selection_rows(results).itertuples():
+        who = f"{_view(row.view)}, {row.group} group"
+        if row.n_selected == 0:
+            lines.append(f"{who}: the rule selected nothing of {row.n_features:,}.")
+            continue
+        if alike(row.n_selected, row.n_selected_permuted):
+            lines.append(
+                f"{who}: the rule selected {row.n_selected:,} of {row.n_features:,} with the labels and "
+                f"{row.n_selected_permuted:,.0f} with permuted labels. The two are alike: the selection says "
+                "little about the groups."
+            )
+        if row.n_selected > NEARLY_ALL * row.n_features:
+            lines.append(
+                f"{who}: the rule selected {row.n_selected / row.n_features:.0%} of all features, which names nothing."
+            )
+    return lines
+
+
+def _view(view):
+    """Plain name of a view."""
+    return {"connectivity": "Connections", "snps": "SNPs"}.get(str(view), str(view))
+
+
+def _enrichment(results):
+    lines = []
+    snps = selection_rows(results)
+    snps = snps[snps["view"] == "snps"]
+    doubtful = [row.group for row in snps.itertuples() if alike(row.n_selected, row.n_selected_permuted)]
+    if doubtful:
+        lines.append(
+            f"The genes of the {' and the '.join(doubtful)} group come from SNPs that permuted labels select "
+            "about as often: "
+            "their pathways reflect which genes could be selected at all."
+        )
+    for name, table in results.enrichment.items():
+        if table.empty:
+            lines.append(f"Genes of the {name} group: no gene set was tested.")
+            continue
+        union, candidates = int((table["q"] < 0.05).sum()), int((table["q_candidates"] < 0.05).sum())
+        if union > candidates:
+            lines.append(
+                f"Genes of the {name} group: {union} gene sets have q < 0.05 against all genes, {candidates} "
+                "against the genes that "
+                "could have been selected. The others are enriched because of which loci were looked at."
+            )
+    return lines

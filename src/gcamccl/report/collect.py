@@ -1,0 +1,252 @@
+"""Reads the artifacts of one run: what the report is about."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_json, read_tsv
+
+CLASSES = ("low", "high")  # class 0 and class 1
+TEXT = ("participant_id", "genotype_id", "family_id", "site", "id", "snp_id", "chrom", "gene", "array")
+# Stage -> table -> columns the report needs (docs/artifacts.md).
+TABLES = {
+    "connectivity": {
+        "people": ("participant_id", "n_volumes", "residual_dof"),
+        "group_bold_qc": ("participant_id",),
+        "excluded": ("participant_id", "reason", "value", "limit"),
+        "rois": ("roi", "x", "y", "z", "network", "name"),
+    },
+    "genotype_qc": {
+        "attrition": ("step", "snps_in", "snps_out", "samples_in", "samples_out"),
+        "dropped": ("kind", "id", "array", "step", "reason"),
+        "harmonised": ("id", "array", "array_id", "action"),
+    },
+    "eqtl_filter": {
+        "snps": ("snp_id", "chrom", "pos", "genes", "why", "frequency", "n_imputed"),
+        "attrition": ("step", "snps", "genes"),
+    },
+    "cohort": {
+        "cohort": ("participant_id", "score", "group"),
+        "people": ("participant_id", "score", "has_connectivity", "has_genotypes", "group", "reason"),
+    },
+    "compare": {
+        "metrics": ("method", "split", "permutation", "accuracy", "sensitivity", "specificity", "f1", "auc"),
+        "table3": ("method", "label", "paper_accuracy", "paper_sensitivity", "paper_specificity", "paper_f1"),
+    },
+    "threshold": {
+        "edges": (  # of edges_all.parquet: edges.tsv has only the rows that are selected or significant
+            *("class", "roi_a", "roi_b", "name_a", "name_b", "network_a", "network_b"),
+            *("frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"),
+        ),
+        "snps": (
+            *("class", "snp_id", "chrom", "pos", "genes"),
+            *("frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"),
+        ),
+        "summary": ("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
+    },
+}
+FILES = {"edges": "edges_all.parquet"}  # tables not kept as <table>.tsv
+ENRICHMENT = ("source", "gene_set", "set_size", "contained", "p", "q", "genes", "p_candidates", "q_candidates")
+NUMBERS = ["frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates"]
+STAGES = (
+    *("connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
+    *("train", "compare", "activation", "threshold", "enrichment"),
+)
+
+
+@dataclass
+class Results:
+    """Everything the report says something about.
+
+    Attributes
+    ----------
+    folders : dict of str to Path
+        Stage -> its artifact folder.
+    records : dict of str to list of dict
+        Stage -> the ``artifact.json`` of each of its jobs.
+    tables : dict of str to DataFrame
+        ``<stage>/<table>`` -> table; columns in docs/artifacts.md, ``class`` and ``group`` as low or high.
+    impute : DataFrame
+        One row a chromosome, columns the keys of ``summary.json``.
+    enrichment : dict of str to DataFrame
+        Group of genes -> its tested gene sets.
+    genes : dict of str to list of str
+        Class -> selected genes.
+    replicates : DataFrame
+        replicate, split, permutation, best_epoch, epochs, seed.
+    history, predictions : DataFrame
+        As left by ``train``, all shards together.
+    splits : ndarray, int8 (splits, n)
+        0 train, 1 validation, 2 test.
+    truth : dict or None
+        What was planted, of simulated studies.
+    """
+
+    folders: dict
+    records: dict = field(default_factory=dict)
+    tables: dict = field(default_factory=dict)
+    impute: pd.DataFrame | None = None
+    enrichment: dict = field(default_factory=dict)
+    genes: dict = field(default_factory=dict)
+    replicates: pd.DataFrame | None = None
+    history: pd.DataFrame | None = None
+    predictions: pd.DataFrame | None = None
+    splits: np.ndarray | None = None
+    truth: dict | None = None
+
+    def settings(self, stage):
+        """Settings of `stage` as its first job recorded them; empty where no record was left."""
+        records = self.records.get(stage, [])
+        return (records[0].get("settings") or {}) if records else {}
+
+
+def collect(folders, truth=None):
+    """Read the artifacts of every stage.
+
+    Parameters
+    ----------
+    folders : dict of str to Path
+        A folder for each of `STAGES`.
+    truth : Path, optional
+        ``truth.json`` of a simulated study.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    InputError
+        A folder or file is missing, broken, or lacks a column.
+    """
+    folders = {stage: Path(folders[stage]) for stage in STAGES}
+    results = Results(folders)
+    for stage, folder in folders.items():
+        if not folder.is_dir():
+            raise InputError(folder, f"no such folder of stage {stage}")
+        results.records[stage] = records(folder)
+        for name, columns in TABLES.get(stage, {}).items():
+            results.tables[f"{stage}/{name}"] = read_table(folder / FILES.get(name, f"{name}.tsv"), columns)
+    results.impute = impute_summaries(folders["impute"])
+    groups = sorted(path.parent.name for path in folders["enrichment"].glob("*/enrichment.tsv"))
+    for name in sorted(groups, key=lambda name: CLASSES.index(name) if name in CLASSES else len(CLASSES)):
+        results.enrichment[name] = read_table(folders["enrichment"] / name / "enrichment.tsv", ENRICHMENT)
+    results.genes = {name: gene_list(folders["threshold"] / f"genes_{name}.txt") for name in CLASSES}
+    results.replicates = replicates(folders["train"])
+    results.history = parquet_shards(folders["train"], "history.parquet")
+    results.predictions = parquet_shards(folders["train"], "predictions.parquet")
+    results.splits = np.load(folders["cohort"] / "splits.npy")
+    results.truth = read_json(truth) if truth else None
+    return results
+
+
+def inputs(results):
+    """Files the report was made from, for the record."""
+    files = []
+    for name in results.tables:
+        stage, table = name.split("/")
+        files.append(results.folders[stage] / FILES.get(table, f"{table}.tsv"))
+    files += [results.folders["connectivity"] / "fc.npy", results.folders["cohort"] / "fc.npy"]
+    files.append(results.folders["cohort"] / "splits.npy")
+    files += sorted(results.folders["impute"].glob("chr*/summary.json"))
+    files += sorted(results.folders["enrichment"].glob("*/enrichment.tsv"))
+    files += [results.folders["threshold"] / f"genes_{name}.txt" for name in CLASSES]
+    for stage, names in (
+        ("train", ("replicates.json", "history.parquet", "predictions.parquet")),
+        ("activation", ("maps.safetensors", "people.parquet")),
+    ):
+        files += [shard / name for shard in shards(results.folders[stage]) for name in names]
+    return files
+
+
+def read_table(path, columns):
+    """Read a table of the contract: identifiers as text, ``class`` and ``group`` as low or high, flags as bool."""
+    if path.suffix == ".parquet":
+        table = read_parquet(path, columns)
+    else:
+        table = read_tsv(path, columns=columns, dtype=dict.fromkeys(TEXT, str), low_memory=False)
+    if "genes" in table and path.name != "attrition.tsv":  # symbols, not their number
+        table["genes"] = table["genes"].astype("string").astype(object)
+    for column in table.columns.intersection(["class", "group"]):
+        table[column] = table[column].map(class_name)
+    for column in table.columns.intersection(["selected", "has_connectivity", "has_genotypes"]):
+        table[column] = table[column].map(flag).astype(bool)
+    for column in table.columns.intersection(NUMBERS):  # an empty column has no type of its own
+        table[column] = table[column].astype(float)
+    for column in table.columns.intersection(["set_size", "contained", "set_size_candidates"]):
+        table[column] = table[column].astype("Int64")
+    return table
+
+
+def read_parquet(path, columns):
+    """Read a Parquet table that must have `columns`."""
+    if not path.exists():
+        raise InputError(path, "no such file")
+    table = pd.read_parquet(path)
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(path, f"no column {', '.join(missing)}", f"found {', '.join(map(str, table.columns))}")
+    return table
+
+
+def class_name(value):
+    """``low`` or ``high`` for a class given by name or number; other values stay as they are."""
+    return {"0": "low", "1": "high", "0.0": "low", "1.0": "high"}.get(str(value), value)
+
+
+def flag(value):
+    """Whether a cell says yes: true, yes, 1 in any case; a missing cell says no."""
+    return str(value).strip().lower() in {"true", "yes", "1", "1.0"}
+
+
+def records(folder):
+    """The ``artifact.json`` of a stage's jobs: of the folder itself and of those one level below."""
+    paths = [folder / "artifact.json", *sorted(folder.glob("*/artifact.json"))]
+    return [read_json(path) for path in paths if path.exists()]
+
+
+def impute_summaries(folder):
+    """Summaries of all chromosomes as one table, in chromosome order."""
+    rows = []
+    for path in folder.glob("chr*/summary.json"):
+        facts = read_json(path)
+        facts.pop("chromosome", None)  # the folder says it
+        rows.append({"chrom": path.parent.name.removeprefix("chr"), **facts})
+    if not rows:
+        raise InputError(folder, "no chr<chrom>/summary.json in it")
+    rows.sort(
+        key=lambda row: (not row["chrom"].isdigit(), int(row["chrom"]) if row["chrom"].isdigit() else 0, row["chrom"])
+    )
+    return pd.DataFrame(rows)
+
+
+def gene_list(path):
+    """Genes of a file with one symbol a line."""
+    if not path.exists():
+        raise InputError(path, "no such file")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def shards(folder):
+    """Folders of the shards of replicates, in the order of their first replicate."""
+    found = [path for path in folder.glob("replicates-*") if path.is_dir()]
+    if not found:
+        raise InputError(folder, "no replicates-<first>-<last> folder in it")
+    return sorted(found, key=lambda path: int(path.name.split("-")[1]))
+
+
+def replicates(folder):
+    """Table of all replicates: replicate, split, permutation, seed, best_epoch, epochs."""
+    rows = []
+    for shard in shards(folder):
+        found = read_json(shard / "replicates.json")
+        rows += found if isinstance(found, list) else found["replicates"]
+    return pd.DataFrame(rows).sort_values("replicate", ignore_index=True)
+
+
+def parquet_shards(folder, name):
+    """A Parquet table of all shards, one below the other."""
+    return pd.concat([read_parquet(shard / name, ("replicate",)) for shard in shards(folder)], ignore_index=True)

@@ -1,0 +1,113 @@
+"""The report's figures: name, section, title, drawing; captions are workflow/report/<name>.rst."""
+
+from dataclasses import dataclass
+
+from gcamccl.report import statistics
+from gcamccl.report.figures import connections, flow, heatmaps, recovery, scores
+from gcamccl.workflow.artifacts import ROOT
+
+CAPTIONS = ROOT / "workflow" / "report"
+# Name -> stage whose section shows it, title.
+FIGURES = {
+    "connectivity": ("connectivity", "Connectivity by network"),
+    "attrition": ("genotype_qc", "SNPs and people left after each step"),
+    "people": ("cohort", "From the study to the two groups"),
+    "training": ("train", "Training curves"),
+    "table3": ("compare", "Table III as a picture"),
+    "fig2_maps_low": ("activation", "Fig. 2 counterpart: activation maps, low group"),
+    "fig3_maps_high": ("activation", "Fig. 3 counterpart: activation maps, high group"),
+    "fig4_histograms": ("activation", "Fig. 4 counterpart: grey values of the maps"),
+    "fig5_chords": ("threshold", "Fig. 5 counterpart: selected connections"),
+    "fig6_brain": ("threshold", "Fig. 6 counterpart: selected connections in the brain"),
+    "snp_frequency": ("threshold", "How often each locus is active"),
+    "pathways": ("enrichment", "Pathways"),
+    "recovery": ("simulate", "Planted and found"),
+}
+
+
+@dataclass
+class Figure:
+    """One figure of the page.
+
+    Attributes
+    ----------
+    name, stage, title, caption : str
+    note : str
+        What only this run's numbers can say.
+    png : bytes
+    """
+
+    name: str
+    stage: str
+    title: str
+    caption: str
+    note: str = ""
+    png: bytes = b""
+
+
+def caption(name):
+    """A figure's caption, one paragraph of plain text."""
+    return " ".join((CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").split())
+
+
+def drawings(results, summaries, table3, planted=None):
+    """Draw every figure, one at a time.
+
+    Yields
+    ------
+    name : str
+    drawing : matplotlib.figure.Figure
+    note : str
+        Sentence with this run's numbers, may be empty.
+    """
+    get = results.tables.__getitem__
+    rois = get("connectivity/rois")
+    cohort = get("cohort/cohort")
+    mean = statistics.mean_connectivity(results.folders["connectivity"] / "fc.npy")
+    difference = statistics.group_difference(results.folders["cohort"] / "fc.npy", cohort["group"])
+    people = len(get("connectivity/people"))
+    yield "connectivity", heatmaps.connectivity(mean, difference, rois["network"]), f"Mean of {people:,} people."
+    yield "attrition", flow.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""
+    yield "people", flow.people(*statistics.people_flow(get("cohort/people"))), ""
+    yield "training", scores.training(results.history, results.replicates), ""
+    largest = cohort["group"].value_counts(normalize=True).max()
+    note = f"Dotted line: always naming the larger group ({largest:.2f})."
+    yield "table3", scores.classifiers(table3, float(largest)), note
+    for name, group in (("fig2_maps_low", "low"), ("fig3_maps_high", "high")):
+        yield name, heatmaps.activation(summaries, group, rois["network"]), _maps_note(summaries, group)
+    yield "fig4_histograms", heatmaps.histograms(summaries), ""
+    edges = get("threshold/edges")
+    yield "fig5_chords", connections.chord(edges, rois), _cap_note(edges)
+    yield "fig6_brain", connections.glass_brain(edges, rois), _cap_note(edges)
+    frequency = results.settings("threshold").get("min_frequency", 0.7)
+    yield (
+        "snp_frequency",
+        scores.snp_frequency(get("threshold/snps"), frequency),
+        f"Dotted line: the rule’s {frequency:g}.",
+    )
+    yield "pathways", scores.pathways(results.enrichment), ""
+    if planted is not None:
+        yield "recovery", recovery.panel(planted), ""
+
+
+def _maps_note(summaries, group):
+    """How many maps a mean is over."""
+    parts = []
+    for method in ("gradcam", "guided_gradcam"):
+        part = summaries.get((method, "connectivity", group, False))
+        if part is not None:
+            parts.append(
+                f"{heatmaps.METHOD_LABELS[method]}: {part.n_maps:,} maps, {part.n_zero:,} zero everywhere left out."
+            )
+    return " ".join(parts)
+
+
+def _cap_note(edges):
+    """Which connections are drawn where there are more than can be told apart."""
+    counts = edges[edges["selected"]].groupby("class").size()
+    if (counts > connections.MAX_EDGES).any():
+        return (
+            f"Only the strongest {connections.MAX_EDGES} of each group are drawn, by frequency, then by |t|; "
+            "the table of connections has them all."
+        )
+    return "All selected connections are drawn." if len(counts) else ""

@@ -1,0 +1,1 @@
+"""Figures of the report: each module draws a few, every function returns a matplotlib figure."""

@@ -1,0 +1,78 @@
+"""The HTML page: one file that needs nothing else."""
+
+import base64
+from pathlib import Path
+
+import jinja2
+
+from gcamccl.report import provenance, tables
+from gcamccl.workflow.stages import BY_NAME
+
+HERE = Path(__file__).parent
+ORDER = (
+    *("connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
+    *("train", "compare", "activation", "threshold", "enrichment"),
+)
+
+
+def render(title, results, content):
+    """The page as text.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    results : gcamccl.report.collect.Results
+    content : dict
+        summary (`summary.sentences`), warnings (`checks.warnings`), figures (list of Figure), tables (list of Table),
+        recovered (sentences on planted truth, empty if none).
+
+    Returns
+    -------
+    str
+        Self-contained HTML. Identifiers and names of the study are untrusted: everything is escaped.
+    """
+    stages = [*ORDER, *(["simulate"] if results.truth is not None else [])]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [section(stage, results, content) for stage in stages]
+    return environment.get_template("template.html").render(
+        title=title,
+        summary=content["summary"],
+        sections=sections,
+        n_warnings=sum(len(part["warnings"]) for part in sections),
+        jobs=provenance.jobs(results.records),
+        versions=provenance.versions(results.records),
+        changed=provenance.changed_settings(results, ORDER),
+        setting=lambda stage, key: provenance.show(results.settings(stage).get(key, "as set")),
+        simulated=results.truth is not None,
+    )
+
+
+def section(stage, results, content):
+    """One stage's part of the page as plain values for the template."""
+    figures = [
+        {
+            "name": drawn.name,
+            "title": drawn.title,
+            "caption": drawn.caption,
+            "note": drawn.note,
+            "data": base64.b64encode(drawn.png).decode("ascii"),
+        }
+        for drawn in content["figures"]
+        if drawn.stage == stage
+    ]
+    return {
+        "name": stage,
+        "does": "what was planted, and what of it was found again" if stage == "simulate" else BY_NAME[stage].does,
+        "settings": [(key, provenance.show(value)) for key, value in results.settings(stage).items()],
+        "warnings": content["warnings"].get(stage, []),
+        "sentences": content["recovered"] if stage == "simulate" else [],
+        "figures": figures,
+        "tables": [tables.for_page(table) for table in content["tables"] if table.stage == stage],
+    }

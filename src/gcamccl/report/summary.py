@@ -1,0 +1,157 @@
+"""The page's first paragraphs: the run in sentences with numbers."""
+
+import math
+
+from gcamccl.report import checks, statistics
+
+
+def sentences(results, table3):
+    """The run in sentences.
+
+    Parameters
+    ----------
+    results : gcamccl.report.collect.Results
+    table3 : DataFrame
+        As returned by `gcamccl.report.statistics.table3`.
+
+    Returns
+    -------
+    list of (str, str, bool)
+        Heading of the sentence, its text, and whether it is a warning.
+    """
+    return [
+        _people(results),
+        _loci(results),
+        _accuracy(results, table3),
+        *_selection(results),
+        _univariate(results),
+        *_pathways(results),
+    ]
+
+
+def _people(results):
+    steps, groups = statistics.people_flow(results.tables["cohort/people"])
+    excluded = results.tables["connectivity/excluded"]["participant_id"].nunique()
+    scanned = results.tables["connectivity/group_bold_qc"]["participant_id"].nunique()
+    dropped = results.tables["genotype_qc/dropped"]
+    samples = dropped.loc[dropped["kind"] == "sample", "id"].nunique()
+    total, usable = steps[0][1], steps[3][1]
+    text = (
+        f"{total:,} people; {excluded:,} of {scanned:,} with scans excluded for their images, "
+        f"{samples:,} genotyped samples dropped; "
+        f"{usable:,} have score, connectivity and genotypes. {groups['low']:,} are in the low and "
+        f"{groups['high']:,} in the high group."
+    )
+    return "People", text, False
+
+
+def _loci(results):
+    attrition = results.tables["genotype_qc/attrition"]
+    loci = len(results.tables["eqtl_filter/snps"])
+    text = f"{loci:,} loci in the model"
+    if len(attrition):
+        merged = attrition[attrition["step"].astype(str).str.startswith("merge")]
+        before = int((merged["snps_out"] if len(merged) else attrition["snps_in"]).iloc[0])
+        after = int(attrition["snps_out"].iloc[-1])
+        text += f", out of {before:,} SNPs common to the arrays and {after:,} after quality control"
+    return "Loci", text + ".", False
+
+
+def _accuracy(results, table3):
+    own = table3[table3["method"] == "gcamccl"]
+    if own.empty:
+        return "Accuracy", "gCAM-CCL was not among the classifiers compared.", True
+    row = own.iloc[0]
+    p, n = statistics.permutation_p(results.tables["compare/metrics"], "gcamccl")
+    splits = int(row["n_splits"])
+    text = f"gCAM-CCL names the group of held-out people with accuracy {row['accuracy_mean']:.3f}"
+    text += f" ± {row['accuracy_sd']:.3f} (mean ± SD over {splits} splits)" if splits > 1 else " (one split)"
+    text += f"; with permuted labels {row['accuracy_permuted']:.3f}" if n else "; no permuted labels were run"
+    text += f" (permutation p = {p:.3f}, {n} permutations)." if n >= 19 else "."
+    if not math.isnan(row["paper_accuracy"]):
+        text += f" The paper reports {row['paper_accuracy']:.3f} on its own cohort."
+    bad = not n or row["accuracy_mean"] <= row["accuracy_permuted"] + 0.05
+    return "Accuracy", text + (" The model did not learn the groups better than chance." if bad and n else ""), bad
+
+
+def _selection(results):
+    """One sentence a view, with a plain warning where permuted labels select as many."""
+    table = checks.selection_rows(results)
+    settings = results.settings("threshold")
+    rule = "The paper’s rule"
+    if "max_fraction" in settings and "min_frequency" in settings:
+        rule += (
+            f" (above {settings['max_fraction']:g} of a map’s maximum in more than "
+            f"{settings['min_frequency']:.0%} of people)"
+        )
+    for view, what, singular in (("connectivity", "connections", "Connections"), ("snps", "SNPs", "SNPs")):
+        own = table[table["view"] == view]
+        if own.empty:
+            continue
+        parts = [
+            f"{row.n_selected:,} of {row.n_features:,} for the {row.group} group (permuted labels: "
+            f"{_count(row.n_selected_permuted)})"
+            for row in own.itertuples()
+        ]
+        bad = [row.group for row in own.itertuples() if checks.alike(row.n_selected, row.n_selected_permuted)]
+        text = f"{rule} selects {what}: {' and '.join(parts)}."
+        if bad:
+            text += (
+                f" Permuted labels select about as many ({' and '.join(bad)} group): "
+                "this selection must not be read as a finding about the groups."
+            )
+        elif not own["n_selected"].any():
+            text += " Nothing was selected."
+        yield f"{singular} selected", text, bool(bad)
+
+
+def _count(value):
+    return "not run" if value != value else f"{value:,.0f}"
+
+
+def _univariate(results):
+    level = results.settings("threshold").get("fdr_q", 0.1)
+    edges, snps = results.tables["threshold/edges"], results.tables["threshold/snps"]
+    n_edges = len(edges.loc[edges["q"] <= level, ["roi_a", "roi_b"]].drop_duplicates())
+    n_snps = snps.loc[snps["q"] <= level, "snp_id"].nunique()
+    text = (
+        f"One test per feature, without any network: {n_edges:,} of "
+        f"{len(edges[['roi_a', 'roi_b']].drop_duplicates()):,} connections "
+        f"and {n_snps:,} of {snps['snp_id'].nunique():,} SNPs differ between the groups at a "
+        f"false-discovery rate of {level:g}."
+    )
+    return "Univariate tests", text, False
+
+
+def _pathways(results):
+    doubtful = {
+        row.group
+        for row in checks.selection_rows(results).itertuples()
+        if row.view == "snps" and checks.alike(row.n_selected, row.n_selected_permuted)
+    }
+    if not results.enrichment:
+        yield "Pathways", "No gene set was tested.", False
+    for name, table in results.enrichment.items():
+        heading = f"Pathways, {name} group"
+        genes = len(results.genes.get(name, []))
+        if table.empty:
+            yield heading, f"{genes} genes selected; no gene set was tested.", False
+            continue
+        top = table[table["contained"] > 0].nsmallest(3, "p", keep="first")
+        if top.empty:
+            yield heading, f"{genes} genes selected; none is in any of {len(table):,} gene sets.", False
+            continue
+        parts = [
+            f"{row.gene_set} (q = {row.q:.2g}; against candidate genes {_q(row.q_candidates)})"
+            for row in top.itertuples()
+        ]
+        text = f"{genes} genes selected; first of {len(table):,} gene sets: {'; '.join(parts)}."
+        if name in doubtful:
+            text += " The genes come from SNPs that permuted labels select about as often: do not interpret."
+        elif not (table["q_candidates"] < 0.05).any():
+            text += " None is significant against the genes that could have been selected."
+        yield heading, text, name in doubtful
+
+
+def _q(value):
+    return "not tested" if value != value else f"q = {value:.2g}"

@@ -1,0 +1,258 @@
+"""Tables of the report: which, in what order, how many rows on the page, how a cell is printed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from gcamccl.report import statistics
+from gcamccl.report.names import network_short
+
+MAX_ROWS = 300  # on the page; the file beside it has them all
+LONG_TEXT = 28  # characters; columns with longer cells are wrapped
+# Headings of columns whose names do not speak for themselves; others have underscores replaced.
+HEADINGS = {
+    "roi_a": "ROI a",
+    "roi_b": "ROI b",
+    "name_a": "name a",
+    "name_b": "name b",
+    "snp_id": "SNP",
+    "chrom": "chr",
+    "pos": "position (b37)",
+    "frequency_permuted": "frequency, permuted labels",
+    "n_selected_permuted": "selected, permuted labels (mean)",
+    "n_selected": "selected",
+    "n_features": "features",
+    "n_all_zero_maps": "maps zero everywhere",
+    "n_maps": "maps",
+    "p_candidates": "p, candidate genes",
+    "q_candidates": "q, candidate genes",
+    "set_size_candidates": "set size, candidate genes",
+    "participant_id": "participant",
+    "f1": "F1",
+    "auc": "AUC",
+    "snps_in": "SNPs in",
+    "snps_out": "SNPs out",
+    "n_snps": "SNPs",
+    "snps": "SNPs",
+    "p_chance": "p, blind choice",
+}
+
+# Table -> stage whose section shows it, title.
+TITLES = {
+    "scan_quality": ("connectivity", "Scan quality of everybody"),
+    "excluded": ("connectivity", "People excluded for their images"),
+    "genotype_attrition": ("genotype_qc", "Attrition of SNPs and samples"),
+    "genotype_dropped": ("genotype_qc", "Why SNPs and samples were dropped"),
+    "genotype_harmonised": ("genotype_qc", "Harmonisation of the arrays"),
+    "imputation": ("impute", "Missing calls filled, by chromosome"),
+    "loci_attrition": ("eqtl_filter", "From SNPs to loci"),
+    "loci": ("eqtl_filter", "The loci"),
+    "people": ("cohort", "Everybody: who is in which group, and why not"),
+    "groups": ("cohort", "Do the groups differ in anything but the score?"),
+    "views": ("train", "Test accuracy of gCAM-CCL, both views and each alone"),
+    "replicates": ("train", "Replicates"),
+    "table3": ("compare", "Table III: all classifiers on the same splits"),
+    "metrics": ("compare", "Every split and permutation"),
+    "selection": ("threshold", "How much the rule selects, with the labels and with permuted ones"),
+    "edges": ("threshold", "Connections selected by the rule or significant by themselves"),
+    "snps": ("threshold", "SNPs"),
+    "planted": ("simulate", "Planted and found"),
+}
+FEATURES = (
+    "Selected ones first, then by frequency and |t|. Sign: 1 where a larger value speaks for the group, -1 against it. "
+    "t, p and q: univariate test, t positive where the high group is larger."
+)
+NOTES = {
+    "genotype_dropped": "Counted by reason; the file dropped.tsv of the stage names each.",
+    "groups": "Means (share of women for sex); Welch's t-test, Fisher's exact test for sex.",
+    "table3": "Mean ± SD over splits; permuted: mean with permuted labels; the paper's values are of its own cohort.",
+    "selection": "n/a: no permuted labels were run.",
+    "edges": FEATURES,
+    "snps": FEATURES,
+    "enrichment": "p and q against all genes of the sets; beside them against the genes that could have been selected.",
+    "planted": "Any: a feature counts whichever group it is selected for.",
+}
+
+
+@dataclass
+class Table:
+    """One table of the page and its file.
+
+    Attributes
+    ----------
+    name : str
+        Of the file ``tables/<name>.tsv``.
+    stage : str
+        Section it is shown in.
+    title, note : str
+    shown : DataFrame
+        Rows and columns on the page.
+    full : DataFrame
+        What goes into the file.
+    """
+
+    name: str
+    stage: str
+    title: str
+    note: str
+    shown: pd.DataFrame
+    full: pd.DataFrame
+
+
+def build(results, table3, planted=None):
+    """All tables of the report.
+
+    Parameters
+    ----------
+    results : gcamccl.report.collect.Results
+    table3 : DataFrame
+        As returned by `gcamccl.report.statistics.table3`.
+    planted : DataFrame, optional
+        As returned by `gcamccl.report.truth.recovery`.
+
+    Returns
+    -------
+    list of Table
+    """
+    get = results.tables.__getitem__
+    level = results.settings("threshold").get("fdr_q", 0.1)
+    edges = strongest_first(worth_naming(get("threshold/edges"), level))
+    full = {
+        "scan_quality": get("connectivity/group_bold_qc"),
+        "excluded": get("connectivity/excluded"),
+        "genotype_attrition": get("genotype_qc/attrition"),
+        "genotype_dropped": dropped(get("genotype_qc/dropped")),
+        "genotype_harmonised": harmonised(get("genotype_qc/harmonised")),
+        "imputation": results.impute,
+        "loci_attrition": get("eqtl_filter/attrition"),
+        "loci": get("eqtl_filter/snps"),
+        "people": get("cohort/people"),
+        "groups": statistics.balance(get("cohort/cohort")),
+        "views": statistics.view_accuracy(results.predictions),
+        "replicates": results.replicates.drop(columns="input_scale", errors="ignore"),
+        "table3": table3,
+        "metrics": get("compare/metrics"),
+        "selection": get("threshold/summary"),
+        "edges": edges,
+        "snps": strongest_first(get("threshold/snps")),
+        **{f"enrichment_{name}": table for name, table in results.enrichment.items()},
+    }
+    if planted is not None:
+        full["planted"] = planted
+    shown = {"table3": table3_for_page(table3), "edges": edges_for_page(edges)}
+    made = []
+    for name, table in full.items():
+        stage, title, note = about(name)
+        made.append(Table(name, stage, title, note, shown.get(name, table).head(MAX_ROWS), table))
+    return made
+
+
+def about(name):
+    """Stage, title and note of a table."""
+    if name.startswith("enrichment_"):
+        return "enrichment", f"Gene sets, genes of the {name.removeprefix('enrichment_')} group", NOTES["enrichment"]
+    return *TITLES[name], NOTES.get(name, "")
+
+
+def worth_naming(edges, fdr_q):
+    """Connections selected by the rule or significant in the univariate test: the others only fill files."""
+    return edges[edges["selected"] | (edges["q"] <= fdr_q)]
+
+
+def table3_for_page(table3):
+    """Table III in few columns: ``mean ± SD``, with permuted labels, in the paper."""
+    shown = table3[["label"]].rename(columns={"label": "classifier"})
+    for metric in ("accuracy", "sensitivity", "specificity", "f1"):
+        name = HEADINGS.get(metric, metric)
+        mean, spread = table3[f"{metric}_mean"], table3[f"{metric}_sd"]
+        shown[name] = [f"{a:.3f}" + ("" if b != b else f" ± {b:.3f}") for a, b in zip(mean, spread, strict=True)]
+        shown[f"{name}, permuted"] = table3[f"{metric}_permuted"].round(3)
+        shown[f"{name}, paper"] = table3[f"paper_{metric}"]
+    return shown
+
+
+def edges_for_page(edges):
+    """Connections in few columns: ROIs by name and number, their networks' abbreviations."""
+    shown = edges[["class"]].copy().head(MAX_ROWS)
+    for end in "ab":
+        names, rois = edges[f"name_{end}"].head(MAX_ROWS).fillna("ROI"), edges[f"roi_{end}"].head(MAX_ROWS)
+        shown[f"ROI {end}"] = [f"{name} {roi}" for name, roi in zip(names, rois, strict=True)]
+    ends = zip(edges["network_a"].head(MAX_ROWS), edges["network_b"].head(MAX_ROWS), strict=True)
+    shown["networks"] = [f"{network_short(a)}, {network_short(b)}" for a, b in ends]
+    rest = ["frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"]
+    return pd.concat([shown, edges[rest].head(MAX_ROWS)], axis=1)
+
+
+def strongest_first(table):
+    """Features in the order of the page: selected, then by frequency, then by absolute t."""
+    keys = [
+        -table["t"].abs().fillna(-1).to_numpy(),
+        -table["frequency"].fillna(-1).to_numpy(),
+        ~table["selected"].to_numpy(),
+    ]
+    return table.iloc[np.lexsort(keys)]
+
+
+def dropped(table):
+    """Counts of dropped SNPs and samples by kind, array, step and reason."""
+    columns = ["kind", "array", "step", "reason"]
+    counts = table.fillna({"array": "all", "reason": "n/a"}).groupby(columns, sort=False).size()
+    return counts.rename("count").reset_index()
+
+
+def harmonised(table):
+    """Counts of what harmonisation did to the SNPs of each array."""
+    counts = table.pivot_table(index="array", columns="action", values="id", aggfunc="count", fill_value=0)
+    return counts.reset_index().rename_axis(columns=None)
+
+
+def heading(column):
+    """Heading of a column on the page."""
+    return HEADINGS.get(column, str(column).replace("_", " "))
+
+
+def is_number(column):
+    """Whether a column is shown right-aligned and sorted as numbers (``mean ± SD`` by its mean)."""
+    if pd.api.types.is_numeric_dtype(column):
+        return not pd.api.types.is_bool_dtype(column)
+    return len(column) > 0 and bool(column.astype(str).str.match(r"-?\d*\.\d+( ± [\d.]+)?$").all())
+
+
+def cell(value):
+    """Text of a cell: whole numbers as they are, others with 4 digits, yes and no, n/a where missing."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return "n/a"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        if not np.isfinite(value):
+            return str(value)
+        return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+    if isinstance(value, list | dict | np.ndarray):
+        return str(value)
+    return str(value)
+
+
+def for_page(table):
+    """A `Table` as plain text for the template.
+
+    Returns
+    -------
+    dict
+        name, title, note, columns (heading, kind: number, text or long), rows (lists of str), n_rows (of the file).
+    """
+    shown = table.shown
+    rows = [[cell(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+    kinds = []
+    for place, column in enumerate(shown.columns):
+        long = any(len(row[place]) > LONG_TEXT for row in rows)
+        kinds.append("number" if is_number(shown[column]) else "long" if long else "text")
+    return {
+        "name": table.name,
+        "title": table.title,
+        "note": table.note,
+        "columns": [(heading(column), kind) for column, kind in zip(shown.columns, kinds, strict=True)],
+        "rows": rows,
+        "n_rows": len(table.full),
+    }

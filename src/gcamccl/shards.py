@@ -1,0 +1,60 @@
+"""Shards: the folders ``replicates-<first>-<last>`` that the jobs of train and activation leave."""
+
+from pathlib import Path
+
+from gcamccl.workflow.errors import InputError
+
+
+def shard_folders(folders, file):
+    """Find shards.
+
+    Parameters
+    ----------
+    folders : list of Path
+        Shards, or folders that hold ``replicates-*`` shards.
+    file : str
+        What makes a folder a shard.
+
+    Returns
+    -------
+    list of Path
+        In the order given; those inside one folder by number.
+
+    Raises
+    ------
+    InputError
+        No shard in a folder.
+    """
+    places = []
+    for folder in map(Path, folders):
+        inside = [folder] if (folder / file).exists() else sorted(folder.glob("replicates-*"), key=_first)
+        if not inside:
+            raise InputError(folder, f"no {file} here or in replicates-*", f"give folders with {file}")
+        places += inside
+    return places
+
+
+def _first(folder):
+    """Number of a shard's first replicate; a folder of another form comes last."""
+    word = folder.name.split("-")[1]
+    return (int(word), folder.name) if word.isdigit() else (float("inf"), folder.name)
+
+
+def check_distinct(replicates):
+    """Refuse a replicate that is in two shards.
+
+    Parameters
+    ----------
+    replicates : iterable of tuple
+        ``(file, replicate)``.
+
+    Raises
+    ------
+    InputError
+        Names both files.
+    """
+    seen = {}
+    for file, replicate in replicates:
+        if replicate in seen:
+            raise InputError(file, f"replicate {replicate} is also in {seen[replicate]}", "give each shard once")
+        seen[replicate] = file

@@ -1,0 +1,1 @@
+"""Studies with planted truth, in the real input formats."""

@@ -1,0 +1,120 @@
+"""Reading the maps that `activation` left, shard by shard."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+
+from gcamccl.shards import check_distinct, shard_folders
+from gcamccl.threshold.rule import empty_tally, tally
+from gcamccl.workflow.errors import InputError
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One job of `activation`.
+
+    Attributes
+    ----------
+    file : Path
+        ``maps.safetensors``.
+    labels : dict of int to ndarray of int
+        Replicate -> class of each person, in the order of the maps' first axis.
+    methods : tuple of str
+    views : tuple of str
+    """
+
+    file: Path
+    labels: dict
+    methods: tuple
+    views: tuple
+
+
+def read_shards(folders):
+    """Find and check the shards.
+
+    Parameters
+    ----------
+    folders : list of Path
+        Shards, or folders that hold ``replicates-*`` shards.
+
+    Returns
+    -------
+    list of Shard
+
+    Raises
+    ------
+    InputError
+        No shard in a folder, a broken file, shards with different methods, a replicate that occurs twice.
+    """
+    shards = [_read_shard(place) for place in shard_folders(folders, "maps.safetensors")]
+    for shard in shards:
+        if shard.methods != shards[0].methods or shard.views != shards[0].views:
+            raise InputError(
+                shard.file,
+                f"maps {', '.join(shard.methods)} of {', '.join(shard.views)} do not match {shards[0].file}",
+                "give the shards of one activation artifact",
+            )
+    check_distinct((shard.file, replicate) for shard in shards for replicate in shard.labels)
+    return shards
+
+
+def _read_shard(place):
+    """One `Shard`, its tables and tensors compared."""
+    file, people_file = place / "maps.safetensors", place / "people.parquet"
+    for path in (file, people_file):
+        if not path.exists():
+            raise InputError(path, "no such file", "run the activation stage again")
+    people = pd.read_parquet(people_file).sort_values(["replicate", "row"])
+    labels = {int(replicate): rows["label"].to_numpy() for replicate, rows in people.groupby("replicate")}
+    try:
+        with safe_open(str(file), framework="np") as maps:
+            names = [name.split("/") for name in maps.keys()]  # noqa: SIM118 (not a dict)
+            for name in names:
+                rows = maps.get_slice("/".join(name)).get_shape()[0]
+                if rows != len(labels.get(int(name[0]), ())):
+                    raise InputError(file, f"{'/'.join(name)} has {rows} people, people.parquet another number")
+    except (SafetensorError, OSError) as error:
+        raise InputError(file, f"not a safetensors file: {error}", "run the activation stage again") from None
+    return Shard(file, labels, tuple(sorted({name[1] for name in names})), tuple(sorted({name[2] for name in names})))
+
+
+def tallies(shards, method, view, n_permutations, n_features, max_fraction):
+    """Tally each class's maps of its own held-out people, pooled over splits, for each label permutation.
+
+    Parameters
+    ----------
+    shards : list of Shard
+    method, view : str
+    n_permutations : int
+        Label rows of the cohort: replicate ``r`` belongs to label row ``r % n_permutations``; row 0 is the truth.
+    n_features : int
+        Expected length of the maps.
+    max_fraction : float
+
+    Returns
+    -------
+    dict of (int, int) to Tally
+        (label row, class) -> tally, for every label row with a replicate.
+    """
+    result = {}
+    for shard in shards:
+        with safe_open(str(shard.file), framework="np") as file:
+            for replicate, labels in shard.labels.items():
+                name = f"{replicate:04d}/{method}/{view}"
+                maps = file.get_tensor(name)
+                if maps.shape[1:] != (2, n_features):
+                    raise InputError(
+                        shard.file,
+                        f"{name} has shape {maps.shape}, expected ({len(labels)}, 2, {n_features})",
+                        "give the cohort that the maps were made from",
+                    )
+                if not np.isfinite(maps).all():
+                    raise InputError(shard.file, f"{name} holds values that are not finite", "run activation again")
+                for label in (0, 1):
+                    key = (replicate % n_permutations, label)
+                    counts = tally(maps[labels == label, label], max_fraction)
+                    result[key] = result.get(key, empty_tally(n_features)) + counts
+    return result

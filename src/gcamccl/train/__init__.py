@@ -1,0 +1,1 @@
+"""Training of gCAM-CCL over replicates: random splits and permuted labels."""

@@ -1,0 +1,124 @@
+"""The configuration: read, checked against its schema, every error listed in one go."""
+
+import json
+import math
+from pathlib import Path
+
+import yaml
+
+from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.errors import InputError
+
+PAPER = ROOT / "config" / "config.yaml"
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def read_yaml(path):
+    """Read a YAML (or JSON) mapping; a broken file is an InputError naming the line."""
+    try:
+        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(path, f"{where}not YAML: {getattr(error, 'problem', error)}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(path, "expected a mapping of settings")
+    return value
+
+
+def merge(base, overlay):
+    """`base` with `overlay` laid over it, mapping by mapping; lists and scalars are replaced."""
+    result = dict(base)
+    for key, value in overlay.items():
+        result[key] = (
+            merge(result[key], value) if isinstance(value, dict) and isinstance(result.get(key), dict) else value
+        )
+    return result
+
+
+def schema():
+    """The configuration's JSON schema as a dict."""
+    return read_yaml(SCHEMA)
+
+
+def errors(config):
+    """Every way in which `config` breaks the schema, one line each: the setting, what is wrong, what is allowed."""
+    from jsonschema import Draft202012Validator
+
+    lines = [f"{path}: {value} is not a finite number" for path, value in _not_finite(config)]
+    for error in Draft202012Validator(schema()).iter_errors(config):
+        path = ".".join(map(str, error.absolute_path)) or "config"
+        if error.validator == "additionalProperties":
+            known = ", ".join(sorted(error.schema.get("properties", {})))
+            extra = sorted(set(error.instance) - set(error.schema.get("properties", {})))
+            lines += [f"{path}.{key}: unknown key; known here: {known}".removeprefix("config.") for key in extra]
+        elif error.validator == "required":
+            missing = [key for key in error.validator_value if key not in error.instance]
+            lines += [f"{path}.{key}: missing".removeprefix("config.") for key in missing]
+        else:
+            lines.append(f"{path}: {error.message}")
+    return sorted(set(lines)) or _across(config)
+
+
+def _not_finite(value, path=""):
+    """Places of NaN and infinity, which JSON schema bounds let through."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from _not_finite(inner, f"{path}.{key}".removeprefix("."))
+
+
+def _across(config):
+    """Rules that tie several settings together, checked once each is right by itself."""
+    lines = []
+    parts = (
+        config["cohort"]["train_fraction"] + config["cohort"]["validation_fraction"] + config["cohort"]["test_fraction"]
+    )
+    if abs(parts - 1) > 1e-9:
+        lines.append(f"cohort: train_fraction, validation_fraction and test_fraction add up to {parts:g}, not 1")
+    if config["connectivity"]["high_hz"] <= config["connectivity"]["low_hz"]:
+        lines.append("connectivity.high_hz: must be above connectivity.low_hz")
+    study = config["study"]
+    if not study["simulated"]:
+        optional = {"simulated", "reference_panel", "genetic_map", "gtex_lookup"}
+        lines += [
+            f"study.{key}: missing; name the file, or set study.simulated: true"
+            for key, value in study.items()
+            if key not in optional and value in (None, [])
+        ]
+        if config["impute"]["method"] in ("minimac4",) and not study["reference_panel"]:
+            lines.append(f"study.reference_panel: impute.method {config['impute']['method']} needs one")
+    return lines
+
+
+def check(config, where="config"):
+    """Raise one InputError that lists all errors of `config`, if it has any."""
+    found = errors(config)
+    if found:
+        count = f"{len(found)} error" + "s" * (len(found) > 1)
+        raise InputError(where, f"{count} in the configuration\n  " + "\n  ".join(found))
+    return config
+
+
+def load(*overlays):
+    """The paper's configuration with overlay files laid over it, checked."""
+    config = read_yaml(PAPER)
+    for path in overlays:
+        config = merge(config, read_yaml(path))
+    return check(config, where=" + ".join(map(str, overlays)) or PAPER)
+
+
+def stage_defaults(stage, settings=None):
+    """Settings of one stage: the paper's, with those in the file `settings` (YAML or JSON) laid over them."""
+    overlay = read_yaml(settings) if settings else {}
+    return check(merge(read_yaml(PAPER), {"study": {"simulated": True}, stage: overlay}), settings or PAPER)[stage]
+
+
+def plain(config):
+    """`config` as plain dicts and lists with no trace of the reader's own types (Snakemake hands over ordered ones)."""
+    return json.loads(json.dumps(config))

@@ -1,0 +1,112 @@
+"""Reading and writing files so that nothing is ever half written."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from gcamccl.workflow.errors import InputError
+
+FLAT_LIST = re.compile(r"\[\s[^\[\]{}\"]*\]")  # of numbers, true, false, null: strings may hold spaces
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name. Its suffixes are kept on the temporary name, so that libraries which look at them
+        (``.nii.gz``, ``.npy``, ``.png``) behave.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".partial-", suffix="-" + path.name, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Write `text` to `path` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value):
+    """Write `value` as indented JSON, lists of plain values on one line; NaN and infinity are refused."""
+    text = json.dumps(value, indent=1, allow_nan=False, default=_plain)
+    write_text(path, FLAT_LIST.sub(lambda found: " ".join(found[0].split()), text) + "\n")
+
+
+def _plain(value):
+    """JSON form of numpy scalars and arrays and of paths."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def read_json(path):
+    """Read a JSON file; a broken one is an InputError naming line and column."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except json.JSONDecodeError as error:
+        raise InputError(path, f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+
+
+def write_tsv(path, table):
+    """Write a DataFrame as TSV: no index, missing values as ``n/a`` (BIDS), floats with 9 digits."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.9g")
+
+
+def read_tsv(path, columns=(), **kwargs):
+    """Read a TSV into a DataFrame; ``n/a`` and empty cells are missing.
+
+    Raises
+    ------
+    InputError
+        No such file, an empty file, a ragged line, or one of `columns` missing.
+    """
+    import pandas as pd
+
+    kwargs.setdefault("na_values", ["n/a", ""])
+    kwargs.setdefault("keep_default_na", False)
+    try:
+        table = pd.read_csv(path, sep="\t", encoding="utf-8-sig", **kwargs)
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except pd.errors.EmptyDataError:
+        raise InputError(path, "the file is empty") from None
+    except pd.errors.ParserError as error:
+        raise InputError(path, str(error).replace("\n", " ").removeprefix("Error tokenizing data. C error: ")) from None
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"byte {error.start} is not UTF-8 text") from None
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise InputError(path, f"no column {', '.join(missing)}", f"found {', '.join(map(str, table.columns))}")
+    return table
+
+
+def sha256(path):
+    """SHA-256 of a file's bytes, as hex digits."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

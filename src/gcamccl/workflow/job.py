@@ -1,0 +1,224 @@
+"""What every program in ``workflow/scripts`` shares: arguments, key check, provenance, error lines."""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from gcamccl.workflow import artifacts
+from gcamccl.workflow.config import stage_defaults
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_json, sha256, write_json
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "torch",
+    "scikit-learn",
+    "nilearn",
+    "nibabel",
+    "antspyx",
+    "gseapy",
+    "snakemake",
+)
+
+
+def parser(stage, description, example):
+    """Argument parser with the arguments common to all programs of `stage`.
+
+    Parameters
+    ----------
+    stage : str
+        Name in `gcamccl.workflow.stages`.
+    description, example : str
+        Shown by ``--help``.
+    """
+    result = argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.set_defaults(stage=stage)
+    common = result.add_argument_group("common to all stages")
+    common.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder the results are written to")
+    common.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="YAML or JSON with settings of this stage; others as in config/config.yaml",
+    )
+    common.add_argument("--recipe", metavar="JSON", help="given by the workflow: settings and key of this artifact")
+    return result
+
+
+class Job:
+    """One running program: its settings, its folder, what it read and wrote.
+
+    Attributes
+    ----------
+    settings : dict
+        The stage's config section, every key filled in.
+    out : Path
+        Folder the results end up in. Until the program ends without error they are in a hidden folder inside it.
+    scratch : Path
+        Folder for intermediate files, removed at the end.
+    facts : dict
+        More entries for ``artifact.json``, e.g. ``seed``, ``device``, versions of external programs.
+    """
+
+    def __init__(self, args):
+        self.stage, self.out = args.stage, Path(args.out)
+        self.recipe = json.loads(args.recipe) if args.recipe else None
+        if self.recipe:
+            artifacts.check_recipe(self.recipe, self.out)
+            self.settings = self.recipe["settings"]
+        else:
+            self.settings = stage_defaults(self.stage, args.settings)
+        self.staging = self.out / f".partial-{os.getpid()}"
+        self.scratch = self.staging / "scratch"
+        self.scratch.mkdir(parents=True)
+        self.inputs, self.outputs, self.facts = [], [], {}
+        self.started, self.clock = datetime.now(UTC), time.monotonic()
+
+    def reads(self, *paths):
+        """Note input files for the record (a PLINK prefix counts as its three files); returns the first as a Path."""
+        for path in map(Path, paths):
+            triple = [path.with_name(path.name + suffix) for suffix in (".bed", ".bim", ".fam")]
+            files = triple if not path.exists() and all(f.exists() for f in triple) else [path]
+            for file in files:
+                if not file.exists():
+                    raise InputError(file, "no such file")
+                self.inputs.append(file)
+        return Path(paths[0]) if paths else None
+
+    def path(self, name):
+        """Path to write the output `name` to; it is moved to its place when the program has succeeded."""
+        path = self.staging / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.outputs.append(Path(name))
+        return path
+
+    def prefix(self, name):
+        """Prefix for a PLINK fileset ``.bed``, ``.bim``, ``.fam`` that is an output."""
+        for suffix in (".bed", ".bim", ".fam"):
+            self.path(name + suffix)
+        return self.staging / name
+
+    def finish(self):
+        """Write ``artifact.json`` and move all outputs to their places."""
+        for name in self.outputs:
+            if not (self.staging / name).is_file():
+                raise FileNotFoundError(f"{self.stage} did not write its output {name}")
+        self.write_record()
+        umask = os.umask(0)
+        os.umask(umask)
+        for name in [*self.outputs, Path("artifact.json")]:
+            (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.staging / name).chmod(0o666 & ~umask)  # some libraries write files that only their owner may read
+            (self.staging / name).replace(self.out / name)
+
+    def say(self, text):
+        """One line of progress, with the seconds since the start."""
+        print(f"[{time.monotonic() - self.clock:7.1f} s] {text}", flush=True)
+
+    def write_record(self):
+        """Write ``artifact.json``: recipe, inputs and outputs with digests, versions, device, time, memory."""
+        versions = {"python": platform.python_version()}
+        for package in PACKAGES:
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                versions[package] = metadata.version(package)
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        write_json(
+            self.staging / "artifact.json",
+            {
+                "stage": self.stage,
+                "key": artifacts.digest(self.recipe) if self.recipe else None,
+                "recipe": self.recipe,
+                "settings": self.settings,
+                "inputs": {str(path): _digest_of_input(path) for path in self.inputs},
+                "outputs": {str(name): sha256(self.staging / name) for name in self.outputs},
+                "git": git_state(),
+                "versions": versions,
+                "device": "cpu",
+                **self.facts,
+                "started": self.started.isoformat(timespec="seconds"),
+                "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+                "cpu_seconds": round(sum(u.ru_utime + u.ru_stime for u in usage), 2),
+                "peak_rss_mb": round(max(u.ru_maxrss for u in usage) / 1024, 1),
+            },
+        )
+
+
+def _digest_of_input(path):
+    """SHA-256 of an input; one made by a stage is looked up in its record rather than read again."""
+    record = path.parent / "artifact.json"
+    if record.exists():
+        known = read_json(record)["outputs"].get(path.name)
+        if known:
+            return known
+    return sha256(path)
+
+
+def git_state():
+    """Commit of the project's code and whether the working tree differs from it; nulls outside a checkout."""
+
+    def ask(*words):
+        done = subprocess.run(["git", "-C", str(artifacts.ROOT), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    try:
+        commit = ask("rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(ask("status", "--porcelain")) if commit else None}
+    except FileNotFoundError:
+        return {"commit": None, "dirty": None}
+
+
+@contextlib.contextmanager
+def run(args):
+    """Run a program's body as a job.
+
+    Yields a `Job`. Outputs appear in their folder, all together, only when the body has ended without error. An
+    `InputError` becomes one line ``ERROR: ...`` on stderr and exit status 2; any other exception prints its
+    traceback, then one ``ERROR:`` line, and exits with status 1.
+    """
+    job = None
+    try:
+        job = Job(args)
+        yield job
+        job.finish()
+    except InputError as error:
+        print(f"ERROR: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+    except Exception as error:
+        traceback.print_exc()
+        print(
+            f"ERROR: {args.stage}: {type(error).__name__}: {error}".replace("\n", " "),
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(1)
+    finally:
+        if job:
+            shutil.rmtree(job.staging, ignore_errors=True)
+
+
+def limit_threads(count):
+    """Set the number of threads of every numeric library of this process; call before importing them."""
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    ):
+        os.environ[name] = str(count)

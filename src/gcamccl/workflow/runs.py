@@ -1,0 +1,193 @@
+"""Names for runs: links from ``results/runs/<name>`` to the artifacts of one run."""
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_json, write_json
+
+
+def link(results, name, keys):
+    """Make ``<results>/runs/<name>/<stage>`` point to the artifacts `keys` and ``<results>/latest`` to the run.
+
+    Parameters
+    ----------
+    results : Path
+    name : str
+    keys : dict of str to str
+        Stage -> artifact key.
+    """
+    results = Path(results)
+    run = results / "runs" / name
+    run.mkdir(parents=True, exist_ok=True)
+    for old in run.iterdir():
+        if old.is_symlink() and old.name not in keys:
+            old.unlink()
+    for stage, key in keys.items():
+        _point(run / stage, Path("..", "..", stage, key))
+    _point(results / "latest", Path("runs", name))
+    known = run / "run.json"
+    if not (known.exists() and read_json(known)["keys"] == keys):
+        write_json(known, {"name": name, "keys": keys, "linked": datetime.now(UTC).isoformat(timespec="seconds")})
+
+
+def _point(path, target):
+    """Make `path` a link to `target`, at once: there is no moment without it."""
+    if path.is_symlink() and path.readlink() == target:
+        return
+    new = path.with_name(f".{path.name}-{os.getpid()}")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(path)
+
+
+def read(results, name):
+    """``run.json`` of a run.
+
+    Raises
+    ------
+    InputError
+        No such run; the known ones are named.
+    """
+    path = Path(results) / "runs" / name / "run.json"
+    if not path.exists():
+        names = ", ".join(known(results)) or "none"
+        raise InputError(Path(results) / "runs", f"no run {name}", f"known: {names}")
+    return read_json(path)
+
+
+def known(results):
+    """Names of all runs, sorted."""
+    return sorted(path.parent.name for path in (Path(results) / "runs").glob("*/run.json"))
+
+
+def records(results, stage, key):
+    """All ``artifact.json`` of one artifact, by their folder relative to it."""
+    folder = Path(results) / stage / key
+    return {str(path.parent.relative_to(folder)): read_json(path) for path in sorted(folder.rglob("artifact.json"))}
+
+
+def differences(results, first, second):
+    """What differs between two runs.
+
+    Returns
+    -------
+    list of tuple of str
+        ``(stage, what, in the first, in the second)``: settings by name, inputs and outputs by file.
+    """
+    one, two = read(results, first)["keys"], read(results, second)["keys"]
+    rows = []
+    for stage in [*one, *(s for s in two if s not in one)]:
+        if one.get(stage) == two.get(stage):
+            continue
+        if stage not in one or stage not in two:
+            rows.append(
+                (
+                    stage,
+                    "stage",
+                    "present" if stage in one else "absent",
+                    "present" if stage in two else "absent",
+                )
+            )
+            continue
+        a, b = records(results, stage, one[stage]), records(results, stage, two[stage])
+        if a and b:
+            left, right = next(iter(a.values())), next(iter(b.values()))
+            rows += _compare(stage, "setting ", left["settings"], right["settings"])
+            if left["recipe"] and right["recipe"] and left["recipe"]["code"] != right["recipe"]["code"]:
+                rows.append((stage, "code", left["recipe"]["code"], right["recipe"]["code"]))
+        rows += _compare(stage, "input ", _files(a, "inputs"), _files(b, "inputs"))
+        rows += _compare(stage, "result ", _files(a, "outputs"), _files(b, "outputs"))
+    return rows
+
+
+def _files(records, kind):
+    """Digest of every input or output of an artifact; inputs made by a stage are named without their key."""
+    result = {}
+    for folder, record in records.items():
+        for name, digest in record[kind].items():
+            if kind == "inputs":
+                parts = Path(name).parts
+                name = "/".join(parts[-2:]) if len(parts) > 1 else name
+            else:
+                name = str(Path(folder) / name)
+            result[name] = digest[:12]
+    return result
+
+
+def _compare(stage, prefix, left, right):
+    """Rows for the entries that differ between two dicts."""
+    rows = []
+    for name in [*left, *(n for n in right if n not in left)]:
+        a, b = left.get(name), right.get(name)
+        if a != b:
+            texts = ["absent" if v is None else v if isinstance(v, str) else json.dumps(v) for v in (a, b)]
+            rows.append((stage, prefix + name, *texts))
+    return rows
+
+
+def unreferenced(results):
+    """Artifact folders that no run refers to, with their sizes in bytes."""
+    results = Path(results)
+    used = {(stage, key) for name in known(results) for stage, key in read(results, name)["keys"].items()}
+    found = []
+    for record in sorted(results.glob("*/*")):
+        stage, key = record.parent.name, record.name
+        if stage in ("runs", "latest") or record.is_symlink() or not record.is_dir() or (stage, key) in used:
+            continue
+        found.append((record, sum(f.stat().st_size for f in record.rglob("*") if f.is_file() and not f.is_symlink())))
+    return found
+
+
+def remove(folders):
+    """Delete artifact folders."""
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+MAIN_RESULTS = (
+    ("report", "report.html"),
+    ("compare", "table3.tsv"),
+    ("threshold", "edges.tsv"),
+    ("threshold", "snps.tsv"),
+    ("enrichment", "high/enrichment.tsv"),
+    ("enrichment", "low/enrichment.tsv"),
+    ("connectivity", "excluded.tsv"),
+    ("genotype_qc", "attrition.tsv"),
+)
+
+
+def where_to_look(results, name):
+    """Text that names the report and the main tables of a run."""
+    folder = Path(results) / "runs" / name
+    found = [folder / stage / file for stage, file in MAIN_RESULTS if (folder / stage / file).exists()]
+    return "\n".join([f"\nRun {name} is complete:", *(f"  {path}" for path in found)])
+
+
+def failures(results, keys, since):
+    """Text that names each failed job of this run: its error line and its log.
+
+    Parameters
+    ----------
+    results : Path
+    keys : dict of str to str
+        Stage -> artifact key.
+    since : float
+        Logs last written before this time (seconds since the epoch) belong to earlier runs.
+    """
+    rows = []
+    for stage, key in keys.items():
+        for path in sorted((Path(results) / stage / key).rglob("log.txt")):
+            if path.stat().st_mtime < since:
+                continue
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            at = max((number for number, line in enumerate(lines) if line.startswith("ERROR: ")), default=None)
+            if at is not None:
+                more = [line for line in lines[at + 1 :] if line.startswith("  ")]
+                rows.append("\n".join(["  " + lines[at], *("  " + line for line in more), f"    log: {path}"]))
+    if not rows:
+        return "\nThe run stopped before any job reported an error; see Snakemake's message above."
+    return f"\n{len(rows)} job{'s' * (len(rows) > 1)} failed:\n" + "\n".join(rows)

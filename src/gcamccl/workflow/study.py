@@ -1,0 +1,112 @@
+"""The participants table: who is in the study and which files exist for them."""
+
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+
+from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.config import read_yaml
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_tsv
+
+SCHEMA = ROOT / "workflow" / "schemas" / "participants.schema.yaml"
+ROUTES = {"bold": "raw", "preproc_bold": "fmriprep", "timeseries": "timeseries"}
+SHOWN = 20  # errors listed before "and N more"
+
+
+def route(row):
+    """How a person's scans enter: ``raw``, ``fmriprep``, ``timeseries``, or None where there are none.
+
+    Parameters
+    ----------
+    row : dict
+        A row of `read_participants`.
+    """
+    return next((name for column, name in ROUTES.items() if row.get(column)), None)
+
+
+def read_participants(path, score="score", check_files=True):
+    """Read and check a participants table.
+
+    Parameters
+    ----------
+    path : str or Path
+        TSV with columns of ``workflow/schemas/participants.schema.yaml``; only ``participant_id`` and the score column
+        are required. Missing: ``n/a`` or empty.
+    score : str
+        Name of the score column; it is returned as ``score``.
+    check_files : bool
+        Whether every file named must exist.
+
+    Returns
+    -------
+    list of dict
+        One a person, keys as in the schema; missing values are None, numbers are float, file names are absolute.
+
+    Raises
+    ------
+    InputError
+        Lists the errors found, each with its line.
+    """
+    path = Path(path)
+    schema = read_yaml(SCHEMA)
+    columns, validator = schema["properties"], Draft202012Validator(schema)
+    table = read_tsv(path, columns=("participant_id", score), dtype=str)
+    unknown = [column for column in table.columns if column not in columns and column != score]
+    lines = [f"unknown column {column}; known: {', '.join(columns)}" for column in unknown]
+    rows, first = [], {}
+    for number, values in enumerate(table.to_dict("records"), start=2):
+        row = dict.fromkeys(columns)
+        for column, value in values.items():
+            name = "score" if column == score else column
+            if isinstance(value, str) and value.strip() and name in columns:
+                row[name] = _number(value.strip()) if "number" in _types(schema, name) else value.strip()
+        wrong = [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in validator.iter_errors(row)]
+        wrong += _across(
+            row, path.parent, [c for c in columns if columns[c].get("$ref") == "#/$defs/file"], check_files
+        )
+        name = row["participant_id"]
+        if name is not None and first.setdefault(name, number) != number:
+            wrong.append(f"participant_id {name} is already on line {first[name]}")
+        lines += [f"line {number}: {text}" for text in wrong]
+        rows.append(row)
+    if not rows:
+        lines.append("no participants")
+    if lines:
+        shown = lines[:SHOWN] + ([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
+        count = f"{len(lines)} error" + "s" * (len(lines) > 1)
+        raise InputError(path, f"{count} in the participants table\n  " + "\n  ".join(shown))
+    return rows
+
+
+def _types(schema, column):
+    """Types the schema allows for a column."""
+    entry = schema["properties"][column]
+    return schema["$defs"][entry["$ref"].rsplit("/", 1)[1]]["type"] if "$ref" in entry else entry.get("type", ())
+
+
+def _number(text):
+    """`text` as a float where it is a finite one, else unchanged: the schema then says what is wrong."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return value if abs(value) < float("inf") else text
+
+
+def _across(row, folder, files, check_files):
+    """Errors that tie several columns together; makes file names absolute in place."""
+    wrong = []
+    for column in files:
+        if row[column] is not None:
+            row[column] = str((folder / row[column]).resolve())
+            if check_files and not Path(row[column]).is_file():
+                wrong.append(f"{column}: no such file {row[column]}")
+    ways = [column for column in ROUTES if row[column]]
+    if len(ways) > 1:
+        wrong.append(f"{' and '.join(ways)} are both given; keep the one to use")
+    if row["t1w"] and not row["bold"]:
+        wrong.append("t1w without bold")
+    if bool(row["preproc_bold"]) != bool(row["confounds"]):
+        wrong.append("preproc_bold and confounds go together")
+    return wrong

@@ -1,0 +1,115 @@
+"""Bad input ends in one clear line, a non-zero exit and no partial artifact."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def study(project, tmp_path):
+    """The tiny study as somebody's own files: (folder, function that writes its configuration overlays)."""
+    source = (project.run / "simulate").resolve()
+    home = tmp_path / "O'Brien's files"  # spaces and quotes in paths must not matter
+    shutil.copytree(source / "study", home / "study")
+    shutil.copytree(source / "scans", home / "scans")
+    folder = home / "study"
+
+    def overlays(**changes):
+        lines = {
+            "simulated": "false",
+            "participants": folder / "participants.tsv",
+            "genotypes": [str(folder / "genotypes" / name) for name in ("hh610", "hh550", "omni")],
+            "reference_panel": folder / "reference/panel.chr{chrom}.vcf.gz",
+            "genetic_map": folder / "reference/map.chr{chrom}.map",
+            "gtex_eqtl": folder / "gtex/eqtl",
+            "gtex_lookup": folder / "gtex/lookup.txt.gz",
+            "gtex_expression": folder / "gtex/gene_median_tpm.gct.gz",
+            "gene_bodies": folder / "genes/glist-hg19",
+            "gene_sets": [str(folder / "gene_sets/simulated.gmt")],
+        } | changes
+        text = "study:\n" + "".join(
+            f"  {key}: {value if value == 'false' else json.dumps(value, default=str)}\n"
+            for key, value in lines.items()
+        )
+        return project.overlay("study.yaml", text)
+
+    return folder, overlays
+
+
+def fails(project, overlays, *words, until=None):
+    """Run; check the exit status, that the error has all `words`, and that no stage left a half artifact."""
+    done = project.snakemake(*(["--until", until] if until else []), overlays=overlays)
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if "ERROR:" in line]
+    text = done.stdout[done.stdout.index("ERROR:") :] if lines else done.stdout
+    assert all(word in text for word in words), done.stdout[-3000:]
+    leftovers = list((project.folder / "results").rglob(".partial-*"))
+    assert leftovers == []
+    return done.stdout
+
+
+def test_a_study_of_ones_own_files(project, study):
+    """Files of one's own, in a folder with an awkward name and with another score column, give the same cohort."""
+    folder, overlays = study
+    path = folder / "participants.tsv"
+    path.write_text(path.read_text().replace("\tscore\t", "\twrat\t", 1))
+    planned = project.planned(overlays=overlays(score="wrat"))
+    assert "simulate_study" not in planned
+    assert planned["preprocess"] == 60
+    done = project.snakemake("--until", "cohort", overlays=overlays(score="wrat"))
+    assert done.returncode == 0, done.stdout[-4000:]
+    made = max((project.folder / "results/cohort").iterdir(), key=lambda path: path.stat().st_mtime)
+    for name in ("fc.npy", "dosage.npy", "labels.npy", "cohort.tsv"):
+        assert (made / name).read_bytes() == (project.run / "cohort" / name).read_bytes(), name
+
+
+def test_bad_configuration(project):
+    overlays = project.overlay("bad.yaml", "train: {epochs: many}\nthreshold: {max: 1}\n")
+    text = fails(project, overlays, "train.epochs: 'many'", "threshold.max: unknown key")
+    assert "Traceback" not in text
+
+
+def test_a_missing_file(project, study):
+    folder, overlays = study
+    table = pd.read_csv(folder / "participants.tsv", sep="\t", dtype=str)
+    name = table.loc[3, "timeseries"]
+    (folder / name).unlink()
+    fails(project, overlays(), "participants.tsv", "line 5", "timeseries: no such file")
+
+
+def test_a_3d_scan(project, study):
+    folder, overlays = study
+    path = next((folder.parent / "scans").rglob("*_bold.nii.gz"))
+    scan = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(scan.dataobj)[..., 0], scan.affine), path)
+    text = fails(project, overlays(), path.name, "3D", "log:", until="preprocess")
+    assert "Traceback" not in text
+
+
+def test_a_truncated_scan(project, study):
+    folder, overlays = study
+    path = next((folder.parent / "scans").rglob("*_bold.nii.gz"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    fails(project, overlays(), path.name, until="preprocess")
+
+
+def test_a_truncated_bed(project, study):
+    folder, overlays = study
+    path = folder / "genotypes/hh550.bed"
+    path.write_bytes(path.read_bytes()[:-5])
+    fails(project, overlays(), "hh550.bed", "log:", until="genotype_qc")
+
+
+def test_a_genotype_id_that_does_not_exist(project, study):
+    folder, overlays = study
+    path = folder / "participants.tsv"
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table.loc[7, "genotype_id"] = "NOBODY"
+    table.to_csv(path, sep="\t", index=False)
+    fails(project, overlays(), "NOBODY", "log:", until="genotype_qc")

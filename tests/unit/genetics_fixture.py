@@ -1,0 +1,72 @@
+"""A small simulated study's genetics, for the tests of the genotype stages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gcamccl.simulate import arrays, genome, gtex, layout
+from gcamccl.workflow.config import stage_defaults
+
+CHROMOSOMES = [21, 22]
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@dataclass
+class Study:
+    """What was simulated and where its files are."""
+
+    folder: Path
+    genome: genome.Genome
+    truth: dict
+    faults: dict
+    people: list
+
+    @property
+    def genotypes(self):
+        return [self.folder / "genotypes" / array for array in layout.ARRAYS]
+
+    @property
+    def participants(self):
+        return self.folder / "participants.tsv"
+
+    def ids(self, fault, array=None):
+        """Ids of SNPs with a planted fault."""
+        table = self.faults["snps"]
+        return set(table["id"][(table["fault"] == fault) & ((table["array"] == array) | (array is None))])
+
+    def true_copies(self, names, alleles):
+        """Copies of the given alleles (on the simulated strand), int8 (SNPs, people)."""
+        variants = self.genome.variants.reset_index().set_index("id").loc[names]
+        copies = self.genome.dosage[:, variants["index"]].T
+        is_alt = np.asarray(alleles) == variants["alt"].to_numpy()
+        assert (is_alt | (np.asarray(alleles) == variants["ref"].to_numpy())).all()
+        return np.where(is_alt[:, None], copies, 2 - copies).astype(np.int8)
+
+
+def make(folder, n_people=120, n_reference=80, seed=5):
+    """Simulate a study's genetics into `folder`."""
+    folder = Path(folder)
+    rng = np.random.default_rng(seed)
+    world = genome.simulate_genome(n_people, n_reference, CHROMOSOMES, 90, rng, region_mb=2.0)
+    truth = gtex.choose_truth(world, {"causal_snps": 6}, rng)
+    people = [f"G{number:03d}" for number in range(1, n_people + 1)]
+    protect = {*truth["causal_snps"]["id"], *truth["eqtl_snps"]}
+    sex = rng.choice(["M", "F"], n_people)
+    faults = arrays.write_arrays(world, people, sex, folder / "genotypes", rng, protect=protect)
+    arrays.write_reference(world, folder / "reference")
+    gtex.write_gtex(world, truth["eqtl_snps"], truth["expressed_genes"], layout.TISSUES, folder / "gtex", rng)
+    gtex.write_genes(world, folder / "genes" / "glist-hg19")
+    table = pd.DataFrame({"participant_id": [f"sub-{name}" for name in people], "genotype_id": people})
+    table.to_csv(folder / "participants.tsv", sep="\t", index=False)
+    return Study(folder, world, truth, faults, people)
+
+
+def settings(stage, **changes):
+    """The paper's settings of a stage, with changes."""
+    return stage_defaults(stage) | changes
+
+
+def quiet(text):
+    """For `say`."""

@@ -1,0 +1,407 @@
+"""A complete set of artifact folders in the contract's format, with made-up contents, for tests of the report."""
+
+import numpy as np
+import pandas as pd
+from nilearn.datasets import fetch_coords_power_2011
+from safetensors.numpy import save_file
+
+from gcamccl.workflow.config import PAPER, read_yaml
+from gcamccl.workflow.files import write_json, write_tsv
+
+NETWORKS = ("Default Mode", "Visual", "Salience", "Fronto-parietal Task Control", "Auditory", "Uncertain")
+NAMES = (
+    "Middle Frontal Gyrus",
+    "Lingual Gyrus",
+    "Precuneus",
+    "Angular Gyrus",
+    "Posterior Insula",
+    "Cerebellum Exterior",
+)
+N_PEOPLE, N_GROUP, N_TEST, N_LOCI, SPLITS = 240, 66, 20, 200, 2
+METHODS = ("gcamccl", "ccl_svm", "ccl_rf", "mlp_svm", "svm", "dt", "rf", "logist")
+LABELS = ("gCAM-CCL", "CCL+SVM", "CCL+RF", "MLP+SVM", "SVM", "DT", "RF", "Logist")
+PAPER_ACCURACY = (0.7501, 0.7387, 0.7419, 0.7231, 0.7082, 0.6626, 0.7119, 0.6745)
+HISTORY = [
+    *("replicate", "epoch", "train_loss", "validation_loss", "validation_cross_entropy"),
+    *("validation_auc", "learning_rate"),
+]
+PREDICTIONS = [
+    *("replicate", "split", "permutation", "participant_id", "part", "label"),
+    *("p_high", "p_high_connectivity", "p_high_snps"),
+]
+METRICS = [
+    *("method", "split", "permutation", "accuracy", "sensitivity", "specificity", "f1"),
+    *("balanced_accuracy", "auc"),
+]
+SUMMARY = [
+    *("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
+    *("n_all_zero_maps", "n_maps"),
+]
+GENE_SETS = [
+    *("source", "gene_set", "set_size", "contained", "p", "q", "genes"),
+    *("p_candidates", "q_candidates", "set_size_candidates"),
+]
+EVIL = "<script>alert('set')</script> & \"quoted\""
+
+
+def make_study(root, selected=True, permuted_alike=False):
+    """Write all artifact folders under `root`.
+
+    Parameters
+    ----------
+    root : Path
+    selected : bool
+        Whether the rule selects anything; False: nothing at all, and no gene set is tested.
+    permuted_alike : bool
+        Whether permuted labels select as many features as the true ones.
+
+    Returns
+    -------
+    dict of str to Path
+        Stage -> folder, and ``truth`` -> truth.json.
+    """
+    rng = np.random.default_rng(1)
+    folders = {
+        stage: root / stage for stage in read_yaml(PAPER) if stage not in ("run", "study", "simulate", "preprocess")
+    }
+    folders.pop("report")
+    for stage, folder in folders.items():
+        folder.mkdir(parents=True)
+        record(folder, stage)
+    people = [f"sub-{number:03d}" for number in range(1, N_PEOPLE + 1)]
+    rois = imaging(folders["connectivity"], people, rng)
+    loci = genotypes(folders, people, rng)
+    cohort = groups(folders["cohort"], people, len(rois), rng)
+    training(folders, cohort, rng)
+    comparison(folders["compare"], rng)
+    planted = [(a, b) for a, b in zip(range(1, 60, 2), range(100, 160, 2), strict=True)]
+    edges, snps = selection(folders["threshold"], rois, loci, planted, rng, selected, permuted_alike)
+    maps(folders["activation"], cohort, len(rois), edges, rng)
+    pathways(folders["enrichment"], selected)
+    folders["truth"] = root / "truth.json"
+    write_json(
+        folders["truth"],
+        {
+            "edges_high": [list(pair) for pair in planted[:15]],
+            "edges_low": [list(pair) for pair in planted[15:]],
+            "causal_snps": [
+                {"id": name, "chrom": "5", "pos": 1, "gene": "GENE1", "effect": 0.3} for name in snps["snp_id"][:6]
+            ],
+            "causal_genes": ["GENE1", "GENE2"],
+            "planted_gene_set": "planted pathway",
+            "eqtl_snps": [],
+            "expressed_genes": [],
+        },
+    )
+    return folders
+
+
+def record(folder, stage, **facts):
+    """Write a job's artifact.json with the paper's settings of its stage."""
+    write_json(
+        folder / "artifact.json",
+        {
+            "stage": stage,
+            "key": "0123456789ab",
+            "recipe": None,
+            "settings": read_yaml(PAPER)[stage],
+            "inputs": {},
+            "outputs": {},
+            "git": {"commit": "a" * 40, "dirty": False},
+            "versions": {"python": "3.11.2", "numpy": "2.0.0"},
+            "device": "cpu",
+            "started": "2025-01-01T00:00:00+00:00",
+            "ended": "2025-01-01T00:01:00+00:00",
+            "cpu_seconds": 12.5,
+            "peak_rss_mb": 345.6,
+            **facts,
+        },
+    )
+
+
+def imaging(folder, people, rng):
+    """Connectivity stage: fc.npy, people, quality, exclusions, ROIs; returns the ROI table."""
+    points = pd.DataFrame(fetch_coords_power_2011()["rois"])
+    rois = pd.DataFrame({"roi": points["roi"], "x": points["x"], "y": points["y"], "z": points["z"]})
+    kind = (np.arange(len(rois)) * len(NETWORKS)) // len(rois)
+    rois["network"] = np.array(NETWORKS)[kind]
+    rois["name"] = np.array(NAMES)[rng.integers(len(NAMES), size=len(rois))]
+    rois.loc[3, "name"] = None
+    write_tsv(folder / "rois.tsv", rois)
+    kept = people[:-12]
+    same = kind[:, None] == kind[None]
+    fc = (0.1 + 0.3 * same + 0.15 * rng.standard_normal((30, len(rois), len(rois)))).astype(np.float32)
+    fc = (fc + fc.transpose(0, 2, 1)) / 2
+    fc[:, np.arange(len(rois)), np.arange(len(rois))] = 0
+    fc[0, 5, :] = fc[0, :, 5] = np.nan
+    np.save(folder / "fc.npy", fc[np.arange(len(kept)) % 30])
+    write_tsv(folder / "people.tsv", pd.DataFrame({"participant_id": kept, "n_volumes": 140, "residual_dof": 60}))
+    quality = pd.DataFrame({"participant_id": people, "route": "timeseries"})
+    quality["sfnr_global"] = rng.normal(330, 30, len(people))
+    quality["mean_fd_mm"] = rng.gamma(3, 0.05, len(people))
+    quality["max_translation_mm"] = rng.gamma(2, 0.4, len(people))
+    write_tsv(folder / "group_bold_qc.tsv", quality)
+    excluded = pd.DataFrame({"participant_id": people[-12:], "reason": "translation", "value": 2.4, "limit": 2.0})
+    excluded.loc[:3, ["reason", "value", "limit"]] = ["sfnr_global below the limit", 210.0, 275.0]
+    write_tsv(folder / "excluded.tsv", excluded)
+    return rois
+
+
+def genotypes(folders, people, rng):
+    """Genotype QC, imputation and eQTL filter; returns the table of loci."""
+    steps = ["merge", "Hardy-Weinberg", "allele frequency", "LD pruning", "SNP missing", "sample missing"]
+    left = [52000, 51400, 43000, 31000, 30800, 30800]
+    samples = [len(people)] * 5 + [len(people) - 5]
+    table = pd.DataFrame({"step": steps, "snps_in": [52300, *left[:-1]], "snps_out": left})
+    table["samples_in"], table["samples_out"] = [len(people), *samples[:-1]], samples
+    write_tsv(folders["genotype_qc"] / "attrition.tsv", table)
+    rows = [("snp", f"rs{n}", "omni" if n % 2 else None, "LD pruning", "r2 above 0.9") for n in range(50)]
+    rows += [("sample", f"G{n:03d}", None, "sample missing", "above 0.05 missing") for n in range(5)]
+    write_tsv(
+        folders["genotype_qc"] / "dropped.tsv", pd.DataFrame(rows, columns=["kind", "id", "array", "step", "reason"])
+    )
+    rows = [
+        (f"rs{n}", array, f"snp{n}", ("kept", "flipped", "renamed")[n % 3])
+        for n in range(30)
+        for array in ("hh610", "omni")
+    ]
+    write_tsv(
+        folders["genotype_qc"] / "harmonised.tsv", pd.DataFrame(rows, columns=["id", "array", "array_id", "action"])
+    )
+    for chrom, concordance in ((5, 0.95), (17, 0.94), (22, 0.81)):
+        folder = folders["impute"] / f"chr{chrom}"
+        folder.mkdir()
+        facts = {"n_snps": 10000, "n_samples": 235, "n_missing": 4000, "n_from_panel": 3900, "n_from_cohort": 100}
+        write_json(folder / "summary.json", {**facts, "observed_changed": 0, "masked_concordance": concordance})
+        record(folder, "impute")
+    loci = pd.DataFrame({"snp_id": [f"rs{n}" for n in range(N_LOCI)]})
+    loci["chrom"] = np.repeat(["5", "17", "22"], [80, 70, 50])
+    loci["pos"] = np.concatenate([np.sort(rng.integers(1e6, 5e7, n)) for n in (80, 70, 50)])
+    loci["counted_allele"], loci["other_allele"] = "A", "G"
+    loci["frequency"] = rng.uniform(0.05, 0.5, N_LOCI)
+    loci["genes"] = [f"GENE{n // 5}" + (",GENE_B" if n % 40 == 0 else "") for n in range(N_LOCI)]
+    loci["why"], loci["n_imputed"] = "eqtl", 3
+    write_tsv(folders["eqtl_filter"] / "snps.tsv", loci)
+    table = pd.DataFrame(
+        {
+            "step": ["in gene bodies", "eQTL in 13 tissues", "expressed genes", "loci"],
+            "snps": [9000, 60, 150, 200],
+            "genes": [900, 30, 40, 60],
+        }
+    )
+    write_tsv(folders["eqtl_filter"] / "attrition.tsv", table)
+    return loci
+
+
+def groups(folder, people, n_rois, rng):
+    """Cohort stage; returns the cohort table."""
+    table = pd.DataFrame({"participant_id": people, "score": np.linspace(70, 130, len(people)).round(1)})
+    table["has_connectivity"] = np.arange(len(people)) < len(people) - 12
+    table["has_genotypes"] = np.arange(len(people)) % 48 != 7
+    usable = table["has_connectivity"] & table["has_genotypes"]
+    table["group"] = None
+    table["reason"] = None
+    index = table.index[usable]
+    table.loc[index, ["group", "reason"]] = ["middle", "score between the groups"]
+    for name, rows in (("low", index[: N_GROUP // 2]), ("high", index[-N_GROUP // 2 :])):
+        table.loc[rows, "group"], table.loc[rows, "reason"] = name, None
+    table.loc[~table["has_connectivity"], "reason"] = "no connectivity: translation"
+    table.loc[table["has_connectivity"] & ~table["has_genotypes"], "reason"] = "no genotypes: sample missing above 0.05"
+    write_tsv(folder / "people.tsv", table)
+    cohort = table[table["group"].isin(["low", "high"])][["participant_id", "score", "group"]].reset_index(drop=True)
+    cohort["genotype_id"] = cohort["participant_id"].str.replace("sub-", "G")
+    cohort["age"], cohort["sex"] = rng.uniform(8, 21, len(cohort)), rng.choice(["F", "M"], len(cohort))
+    cohort["mean_fd_mm"] = rng.gamma(3, 0.05, len(cohort)) + 0.2 * (cohort["group"] == "low")
+    cohort["max_translation_mm"], cohort["pc1"] = rng.gamma(2, 0.4, len(cohort)), rng.standard_normal(len(cohort))
+    write_tsv(folder / "cohort.tsv", cohort)
+    np.save(folder / "fc.npy", (0.1 * rng.standard_normal((len(cohort), n_rois, n_rois))).astype(np.float32))
+    splits = np.zeros((SPLITS, len(cohort)), np.int8)
+    for split in splits:
+        split[rng.permutation(len(cohort))[: 2 * N_TEST]] = np.repeat([1, 2], N_TEST)
+    np.save(folder / "splits.npy", splits)
+    return cohort
+
+
+def training(folders, cohort, rng):
+    """Train stage: two shards, one a split, with the true labels and one permutation each."""
+    splits = np.load(folders["cohort"] / "splits.npy")
+    label = (cohort["group"] == "high").astype(int).to_numpy()
+    for split in range(SPLITS):
+        shard = folders["train"] / f"replicates-{2 * split}-{2 * split + 1}"
+        shard.mkdir()
+        record(shard, "train", seed=split)
+        found, history, predictions = [], [], []
+        for permutation in (0, 1):
+            number = 2 * split + permutation
+            found.append(
+                {
+                    "replicate": number,
+                    "split": split,
+                    "permutation": permutation,
+                    "seed": 1 + number,
+                    "best_epoch": 9,
+                    "epochs": 20,
+                    "input_scale": {},
+                }
+            )
+            signal = 0.6 if permutation == 0 else 0.0
+            for epoch in range(20):
+                loss = 1.4 - signal * epoch / 20 + 0.02 * rng.standard_normal()
+                history.append((number, epoch, loss, loss + 0.1, loss, 0.5 + signal * epoch / 60, 1e-3))
+            own = label if permutation == 0 else rng.permutation(label)
+            p = 1 / (1 + np.exp(-(signal * 2 * (own - 0.5) + 0.5 * rng.standard_normal(len(label)))))
+            parts = np.array(["train", "validation", "test"])[splits[split]]
+            predictions += [
+                (number, split, permutation, *row)
+                for row in zip(cohort["participant_id"], parts, own, p, np.sqrt(p), p**2, strict=True)
+            ]
+        write_json(shard / "replicates.json", found)
+        columns = HISTORY
+        pd.DataFrame(history, columns=columns).to_parquet(shard / "history.parquet")
+        columns = PREDICTIONS
+        pd.DataFrame(predictions, columns=columns).to_parquet(shard / "predictions.parquet")
+
+
+def comparison(folder, rng):
+    """Compare stage: metrics around the paper's values, one half with permuted labels."""
+    rows = []
+    for method, accuracy in zip(METHODS, PAPER_ACCURACY, strict=True):
+        for split in range(SPLITS):
+            for permutation in (0, 1):
+                centre = accuracy if permutation == 0 else 0.5
+                rows.append((method, split, permutation, *np.clip(centre + 0.03 * rng.standard_normal(6), 0, 1)))
+    columns = METRICS
+    write_tsv(folder / "metrics.tsv", pd.DataFrame(rows, columns=columns))
+    table = pd.DataFrame({"method": METHODS, "label": LABELS, "paper_accuracy": PAPER_ACCURACY})
+    for metric in ("sensitivity", "specificity", "f1"):
+        table[f"paper_{metric}"] = np.array(PAPER_ACCURACY) - 0.02
+    write_tsv(folder / "table3.tsv", table)
+
+
+def selection(folder, rois, loci, planted, rng, selected, permuted_alike):
+    """Threshold stage: edges, snps, gene lists, summary; returns the two tables of features."""
+    a, b = np.triu_indices(len(rois), 1)
+    names = rois["name"].to_numpy(dtype=object)
+    networks = rois["network"].to_numpy(dtype=object)
+    place = {pair: row for row, pair in enumerate(zip(a + 1, b + 1, strict=True))}
+    tables = []
+    t_edges, t_snps = rng.standard_normal(len(a)), rng.standard_normal(len(loci))
+    for sign, pairs in ((1, planted[:15]), (-1, planted[15:])):
+        t_edges[[place[pair] for pair in pairs]] = 6 * sign
+    t_snps[:6] = 5
+    for name, number in (("low", 75), ("high", 40)):
+        edges = pd.DataFrame(
+            {
+                "class": name,
+                "roi_a": a + 1,
+                "roi_b": b + 1,
+                "name_a": names[a],
+                "name_b": names[b],
+                "network_a": networks[a],
+                "network_b": networks[b],
+            }
+        )
+        own = [place[pair] for pair in (planted[:15] if name == "high" else planted[15:])[:10]]
+        tables.append(chosen(edges, t_edges, own, number, rng, selected))
+        snps = loci[["snp_id", "chrom", "pos", "genes"]].copy()
+        snps.insert(0, "class", name)
+        tables.append(chosen(snps, t_snps, list(range(4)), 20 if name == "low" else 12, rng, selected))
+    edges, snps = pd.concat(tables[0::2], ignore_index=True), pd.concat(tables[1::2], ignore_index=True)
+    edges.to_parquet(folder / "edges_all.parquet")
+    write_tsv(folder / "edges.tsv", edges[edges["selected"] | (edges["q"] <= 0.1)])
+    write_tsv(folder / "snps.tsv", snps)
+    rows = []
+    for view, table in (("connectivity", edges), ("snps", snps)):
+        for name in ("low", "high"):
+            own = table[table["class"] == name]
+            count = int(own["selected"].sum())
+            rows.append(
+                ("guided_gradcam", view, name, len(own), count, count * (0.98 if permuted_alike else 0.1), 1, 40)
+            )
+            rows.append(("gradcam", view, name, len(own), len(own), len(own), 0, 40))
+            if view == "snps":
+                genes = sorted({gene for cell in own.loc[own["selected"], "genes"] for gene in cell.split(",")})
+                (folder / f"genes_{name}.txt").write_text("".join(f"{gene}\n" for gene in genes))
+    columns = SUMMARY
+    write_tsv(folder / "summary.tsv", pd.DataFrame(rows, columns=columns))
+    return edges, snps
+
+
+def chosen(table, t, first, number, rng, selected):
+    """Add frequencies, selection and tests to a table of features; `first` are surely selected."""
+    from scipy import stats
+
+    table["frequency"] = rng.uniform(0, 0.65, len(table))
+    if selected:
+        others = np.setdiff1d(np.arange(len(table)), first)
+        rows = np.concatenate([first, rng.permutation(others)[: number - len(first)]]).astype(int)
+        table.loc[rows, "frequency"] = rng.uniform(0.72, 1, len(rows))
+    table["frequency_permuted"] = rng.uniform(0, 0.65, len(table))
+    table["selected"] = table["frequency"] > 0.7
+    table["sign"] = np.sign(t).astype(int)
+    table["t"], table["p"] = t, 2 * stats.norm.sf(np.abs(t))
+    table["q"] = stats.false_discovery_control(table["p"])
+    return table
+
+
+def maps(folder, cohort, n_rois, edges, rng):
+    """Activation stage: maps of the 20 test people of each replicate."""
+    splits = np.load(folder.parent / "cohort" / "splits.npy")
+    label = (cohort["group"] == "high").astype(int).to_numpy()
+    n_edges = n_rois * (n_rois - 1) // 2
+    high = edges["selected"].to_numpy()[n_edges:]
+    for split in range(SPLITS):
+        shard = folder / f"replicates-{2 * split}-{2 * split + 1}"
+        shard.mkdir()
+        record(shard, "activation", seed=split)
+        test = np.flatnonzero(splits[split] == 2)
+        tensors, people = {}, []
+        for number in (2 * split, 2 * split + 1):
+            shape = (len(test), 2, n_edges)
+            smooth = np.abs(rng.standard_normal(shape)).astype(np.float32) + np.linspace(
+                0, 2, n_edges, dtype=np.float32
+            )
+            fine = (rng.standard_normal(shape) ** 3).astype(np.float32)
+            fine[:, 1, high] += 4
+            smooth[0] = 0
+            for method, values in (("gradcam", smooth), ("guided_gradcam", fine)):
+                tensors[f"{number:04d}/{method}/connectivity"] = values
+                tensors[f"{number:04d}/{method}/snps"] = rng.standard_normal((len(test), 2, N_LOCI)).astype(np.float32)
+            people += [
+                (number, row, cohort["participant_id"][person], label[person]) for row, person in enumerate(test)
+            ]
+        save_file(tensors, shard / "maps.safetensors")
+        pd.DataFrame(people, columns=["replicate", "row", "participant_id", "label"]).to_parquet(
+            shard / "people.parquet"
+        )
+
+
+def pathways(folder, selected):
+    """Enrichment stage; one gene set has a hostile name."""
+    columns = GENE_SETS
+    sets = [EVIL, "planted pathway", *[f"Pathway number {n} with a name of ordinary length" for n in range(20)]]
+    for name in ("low", "high"):
+        (folder / name).mkdir()
+        record(folder / name, "enrichment")
+        p = np.array([1e-5, 1e-4, *np.linspace(0.001, 0.9, 20)])
+        rows = [
+            (
+                "simulated",
+                text,
+                40 + n,
+                5,
+                p[n],
+                min(1, 10 * p[n]),
+                "GENE1,GENE2",
+                min(1, 30 * p[n]),
+                min(1, 300 * p[n]),
+                12,
+            )
+            for n, text in enumerate(sets)
+        ]
+        write_tsv(folder / name / "enrichment.tsv", pd.DataFrame(rows if selected else [], columns=columns))
+
+
+def arguments(folders):
+    """Command-line options of workflow/scripts/report.py for these folders."""
+    return [word for stage, folder in folders.items() for word in ("--" + stage.replace("_", "-"), str(folder))]

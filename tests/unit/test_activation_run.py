@@ -1,0 +1,248 @@
+"""The activation stage over replicates: shapes, rows, batches, histograms, bad input, the program."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file
+from sklearn.metrics import roc_auc_score
+
+from gcamccl.activation import run as activation
+from gcamccl.activation.maps import view_maps
+from gcamccl.activation.project import projection
+from gcamccl.cohort import COHORT_COLUMNS
+from gcamccl.cohort_files import read_cohort
+from gcamccl.model.network import build
+from gcamccl.model.storage import replicate_state, save
+from gcamccl.train.fit import fit
+from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import write_tsv
+
+TRAIN = {
+    "views": ["connectivity", "snps"],
+    "dropout": 0.2,
+    "block_order": "pool_bn_relu",
+    "last_batch_norm": True,
+    "input_scale": "global",
+}
+SETTINGS = {
+    "score": "margin",
+    "relu_on": "grad",
+    "layer_connectivity": 2,
+    "layer_snps": 1,
+    "methods": ["gradcam", "guided_backprop", "guided_gradcam", "margin_gradient"],
+}
+N, R, L = 24, 12, 30
+
+
+def write_cohort(folder, n=N, n_rois=R, n_loci=L, splits=2, permutations=1, seed=0):
+    """A cohort folder with random data."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = np.stack([np.arange(n) % 2] + [rng.permutation(np.arange(n) % 2) for _ in range(permutations)])
+    table = pd.DataFrame(dict.fromkeys(COHORT_COLUMNS, np.nan), index=range(n)).astype(object)
+    table["participant_id"] = [f"sub-{i:02d}" for i in range(n)]
+    table["genotype_id"] = table["participant_id"]
+    table["score"] = labels[0] * 10.0
+    table["group"] = np.array(["low", "high"])[labels[0]]
+    write_tsv(folder / "cohort.tsv", table)
+    half = rng.normal(0, 0.2, (n, n_rois, n_rois))
+    fc = (half + half.transpose(0, 2, 1)).astype(np.float32)
+    fc[:, np.arange(n_rois), np.arange(n_rois)] = 0
+    np.save(folder / "fc.npy", fc)
+    np.save(folder / "dosage.npy", rng.integers(0, 3, (n, n_loci)).astype(np.float32))
+    parts = np.array([0] * (n - 10) + [1] * 4 + [2] * 6, dtype=np.int8)
+    np.save(folder / "splits.npy", np.stack([rng.permutation(parts) for _ in range(splits)]))
+    np.save(folder / "labels.npy", labels.astype(np.int8))
+    return folder
+
+
+def write_train_shard(folder, replicates, permutations=1, n_rois=R, n_loci=L, settings=TRAIN):
+    """A train shard with random weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors, facts = {}, []
+    for replicate in replicates:
+        torch.manual_seed(replicate)
+        tensors.update(replicate_state(build(n_rois, n_loci, settings), replicate))
+        split, permutation = divmod(replicate, 1 + permutations)
+        facts.append({"replicate": replicate, "split": split, "permutation": permutation})
+    save(folder / "models.safetensors", tensors)
+    (folder / "replicates.json").write_text(json.dumps(facts))
+    (folder / "artifact.json").write_text(json.dumps({"settings": settings, "outputs": {}}))
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path):
+    cohort = write_cohort(tmp_path / "cohort")
+    shards = [
+        write_train_shard(tmp_path / "train" / "replicates-0-1", [0, 1]),
+        write_train_shard(tmp_path / "train" / "replicates-2-3", [2, 3]),
+    ]
+    return cohort, shards
+
+
+def test_maps_are_those_of_the_held_out_people(study):
+    folder, shards = study
+    cohort = read_cohort(folder)
+    maps, people, histograms = activation.shard_maps(cohort, activation.read_shards(shards), SETTINGS)
+    assert len(maps) == 4 * 4 * 2
+    for replicate, rows in people.groupby("replicate"):
+        split, permutation = divmod(replicate, 2)
+        test = np.flatnonzero(cohort.splits[split] == 2)
+        assert rows["participant_id"].tolist() == [f"sub-{i:02d}" for i in test]
+        assert rows["row"].tolist() == list(range(len(test)))
+        assert rows["label"].tolist() == cohort.labels[permutation][test].tolist()
+        for method in SETTINGS["methods"]:
+            edges, loci = (maps[f"{replicate:04d}/{method}/{view}"] for view in ("connectivity", "snps"))
+            assert edges.shape == (6, 2, R * (R - 1) // 2)
+            assert loci.shape == (6, 2, L)
+            assert edges.dtype == loci.dtype == np.float32
+    # One map anew, by hand: replicate 2 is split 1, true labels.
+    torch.manual_seed(2)
+    branch = build(R, L, TRAIN).branches["connectivity"].eval()
+    above = np.triu_indices(R, 1)
+    train, test = (np.flatnonzero(cohort.splits[1] == part) for part in (0, 2))
+    values = cohort.fc[train][:, above[0], above[1]].astype(np.float64)
+    x = (cohort.fc[test] - np.float32(values.mean())) / np.float32(values.std())
+    x[:, np.arange(R), np.arange(R)] = 0
+    weights = torch.from_numpy(projection(branch.blocks[:2], R)).float()
+    found = view_maps(branch, torch.from_numpy(x)[:, None], weights, 2, ["guided_gradcam"])["guided_gradcam"].numpy()
+    expected = ((found + found.transpose(0, 1, 3, 2)) / 2)[:, :, above[0], above[1]]
+    np.testing.assert_allclose(maps["0002/guided_gradcam/connectivity"], expected, atol=1e-6)
+    kept = int((people[people["replicate"].isin([0, 2])]["label"] == 1).sum()) * R * R
+    assert histograms["true/guided_backprop/connectivity/high"].sum() == kept
+    assert set(histograms) == {
+        f"{kind}/{method}/{view}/{group}"
+        for kind in ("true", "permuted")
+        for method in SETTINGS["methods"]
+        for view in ("connectivity", "snps")
+        for group in ("low", "high")
+    }
+
+
+def test_batches_change_nothing(study, monkeypatch):
+    folder, shards = study
+    cohort = read_cohort(folder)
+    shards = activation.read_shards(shards[:1])
+    whole = activation.shard_maps(cohort, shards, SETTINGS)[0]
+    monkeypatch.setitem(activation.BATCH, "cpu", 1)
+    single = activation.shard_maps(cohort, shards, SETTINGS)[0]
+    for name in whole:
+        np.testing.assert_allclose(single[name], whole[name], atol=1e-6)
+
+
+def test_a_missing_roi_is_filled_and_a_single_view_works(tmp_path):
+    folder = write_cohort(tmp_path / "cohort")
+    fc = np.load(folder / "fc.npy")
+    fc[3, 5, :] = fc[3, :, 5] = np.nan
+    fc[3, 5, 5] = 0
+    np.save(folder / "fc.npy", fc)
+    shard = write_train_shard(tmp_path / "train", [0], settings={**TRAIN, "views": ["connectivity"]})
+    maps, _, _ = activation.shard_maps(read_cohort(folder), activation.read_shards([shard]), SETTINGS)
+    assert sorted(maps) == sorted(f"0000/{method}/connectivity" for method in SETTINGS["methods"])
+    assert all(np.isfinite(values).all() for values in maps.values())
+
+
+def test_grey_histogram_by_hand():
+    counts = activation.grey_histogram(torch.tensor([[0.0, -2.0, 1.0], [0.0, 0.0, 0.0], [4.0, 4.0, 0.0]]))
+    assert counts.sum() == 6, "the all-zero map is left out"
+    assert counts[0] == 2
+    assert counts[128] == 1  # 255 / 2, to the even neighbour
+    assert counts[255] == 3
+
+
+def test_bad_input(study, tmp_path):
+    folder, shards = study
+    cohort = read_cohort(folder)
+    for key, value in (("layer_connectivity", 5), ("layer_snps", 4), ("layer_snps", 0)):
+        with pytest.raises(InputError, match=f"activation.{key}.*there is no block {value}.*has blocks 1 to"):
+            activation.shard_maps(cohort, activation.read_shards(shards[:1]), {**SETTINGS, key: value})
+    with pytest.raises(InputError, match=r"no models\.safetensors"):
+        activation.read_shards([tmp_path])
+    with pytest.raises(InputError, match="replicate 0 is also in"):
+        activation.read_shards([shards[0], shards[0]])
+    other = read_cohort(write_cohort(tmp_path / "other", permutations=0, splits=4))
+    with pytest.raises(InputError, match="replicate 1 is split 0, permutation 1; in this cohort it is split 1"):
+        activation.shard_maps(other, activation.read_shards(shards[:1]), SETTINGS)
+    wider = read_cohort(write_cohort(tmp_path / "wider", n_rois=40))
+    with pytest.raises(InputError, match="does not fit"):
+        activation.shard_maps(wider, activation.read_shards(shards[:1]), SETTINGS)
+    assert len(activation.read_shards([shards[0].parent])) == 2, "the folder of the shards does as well"
+
+
+def test_weights_that_are_not_finite_are_an_error(study):
+    folder, shards = study
+    model = build(R, L, TRAIN)
+    model.branches["snps"].head.weight.data.fill_(float("nan"))
+    save(shards[0] / "models.safetensors", {**replicate_state(model, 0), **replicate_state(model, 1)})
+    with pytest.raises(InputError, match=r"replicate 0: .* maps of snps are not finite"):
+        activation.shard_maps(read_cohort(folder), activation.read_shards(shards[:1]), SETTINGS)
+
+
+def test_program(study, tmp_path):
+    folder, shards = study
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("methods: [gradcam, guided_gradcam]\nlayer_snps: 1\n")
+    script = ROOT / "workflow" / "scripts" / "activation.py"
+    command = [sys.executable, script, "--cohort", folder, "--train", shards[1], "--settings", settings]
+    out = tmp_path / "out"
+    done = subprocess.run([*command, "--out", out, "--device", "cpu"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    maps = load_file(out / "maps.safetensors")
+    assert sorted(maps) == sorted(
+        f"{replicate:04d}/{method}/{view}"
+        for replicate in (2, 3)
+        for method in ("gradcam", "guided_gradcam")
+        for view in ("connectivity", "snps")
+    )
+    people = pd.read_parquet(out / "people.parquet")
+    assert list(people.columns) == ["replicate", "row", "participant_id", "label"]
+    assert len(people) == 12
+    assert np.load(out / "histograms.npz")["true/gradcam/snps/low"].shape == (256,)
+    settings.write_text("layer_connectivity: 9\n")
+    done = subprocess.run([*command, "--out", tmp_path / "bad"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "layer_connectivity" in done.stderr
+
+
+def test_a_trained_network_shows_planted_connections_and_loci_with_their_direction():
+    rng = np.random.default_rng(0)
+    n, n_rois, n_loci = 160, 20, 40
+    labels = np.arange(n) % 2
+    planted = np.zeros((n_rois, n_rois))
+    planted[1:7, 9:15], planted[14:19, 2:8] = 1, -1
+    planted = np.triu(planted + planted.T, 1)
+    half = rng.normal(0, 0.15, (n, n_rois, n_rois)) + 0.15 * (labels - 0.5)[:, None, None] * planted
+    fc = (half + half.transpose(0, 2, 1)).astype(np.float32)
+    fc[:, np.arange(n_rois), np.arange(n_rois)] = 0
+    dosage = rng.integers(0, 3, (n, n_loci)).astype(np.float32)
+    dosage[:, 20:24] = np.clip(dosage[:, 20:24] + labels[:, None], 0, 2)
+    inputs = {"connectivity": torch.from_numpy(fc)[:, None], "snps": torch.from_numpy(dosage)[:, None]}
+    parts = np.repeat([0, 1, 2], [110, 20, 30])
+    fit_settings = {
+        **TRAIN,
+        **{"last_batch_norm": False, "epochs": 12, "batch_size": 4, "optimizer": "adamw", "learning_rate": 1e-3},
+        **{"weight_decay": 0.0, "halve_every_epochs": 0, "collaboration": 1.0, "patience_epochs": 12},
+        "select_on": "cross_entropy",
+    }
+    model = fit(inputs, labels, parts, fit_settings, seed=1).model
+    truth = planted[np.triu_indices(n_rois, 1)]
+    rows = np.flatnonzero(parts == 2)
+    found, _ = activation.replicate_maps(model, inputs, rows, labels, SETTINGS)
+    torch.manual_seed(5)
+    untrained = build(n_rois, n_loci, fit_settings).eval()
+    chance, _ = activation.replicate_maps(untrained, inputs, rows, labels, SETTINGS)
+    high, low, random = (maps["margin_gradient/connectivity"].mean(0) for maps in (found, found, chance))
+    assert roc_auc_score(truth > 0, high[1]) > 0.8
+    assert roc_auc_score(truth < 0, low[0]) > 0.8
+    assert abs(roc_auc_score(truth > 0, random[1]) - 0.5) < 0.2
+    loci = np.argsort(-found["margin_gradient/snps"].mean(0)[1])
+    assert len(set(loci[:6]) & {20, 21, 22, 23}) >= 2
+    guided = found["guided_gradcam/connectivity"].mean(0)
+    assert roc_auc_score(truth > 0, guided[1]) > 0.7

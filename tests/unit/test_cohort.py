@@ -1,0 +1,294 @@
+"""Groups, splits, permuted labels, and that nobody is lost without a reason."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gcamccl.cohort import (
+    COHORT_COLUMNS,
+    MIDDLE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    availability,
+    join,
+    permuted_labels,
+    stratified_split,
+    tails,
+)
+from gcamccl.cohort_files import (
+    read_cohort,
+    read_connectivity,
+    read_loci,
+    replicate_parts,
+    summary,
+    write_cohort,
+)
+from gcamccl.workflow.config import stage_defaults
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import write_tsv
+
+SETTINGS = {**stage_defaults("cohort"), "splits": 3, "permutations": 4}
+ROIS, LOCI = 6, 9
+
+
+def study(people=100, seed=0):
+    """Participants, connectivity and loci of a made-up study; scores have ties."""
+    rng = np.random.default_rng(seed)
+    participants = [
+        {
+            "participant_id": f"sub-{number:03d}",
+            "genotype_id": f"G{number:03d}",
+            "score": float(rng.integers(60, 140)),
+            "age": float(rng.integers(8, 21)),
+            "sex": "FM"[number % 2],
+            "site": None,
+            "family_id": None,
+        }
+        for number in range(people)
+    ]
+    names = [row["participant_id"] for row in participants]
+    genotypes = [row["genotype_id"] for row in participants]
+    fc = rng.uniform(-1, 1, (people, ROIS, ROIS)).astype(np.float32)
+    fc = (fc + fc.transpose(0, 2, 1)) / 2
+    fc[:, np.arange(ROIS), np.arange(ROIS)] = 0
+    quality = pd.DataFrame({"mean_fd_mm": rng.uniform(0, 1, people)}, index=names)
+    dosage = rng.integers(0, 3, (people, LOCI)).astype(np.float32)
+    shuffled = rng.permutation(people)  # the samples' order is not that of the people
+    components = pd.DataFrame({"pc1": rng.normal(size=people)}, index=genotypes)
+    loci = ([genotypes[row] for row in shuffled], dosage[shuffled], components)
+    return participants, (names, fc, quality), loci
+
+
+def test_tails_are_the_extremes_and_ties_go_by_name():
+    scores = np.array([5.0, 1, 1, 1, 9, 9, 9, 4, 6, 5])
+    names = [f"p{number}" for number in (9, 3, 1, 2, 7, 8, 6, 5, 4, 0)]
+    group = tails(scores, names, 0.2)
+    assert [names[row] for row in np.flatnonzero(group == 0)] == ["p1", "p2"]  # of p1, p2, p3 with score 1
+    assert sorted(names[row] for row in np.flatnonzero(group == 1)) == ["p7", "p8"]  # of p6, p7, p8 with score 9
+    order = np.random.default_rng(0).permutation(10)
+    assert np.array_equal(tails(scores[order], [names[row] for row in order], 0.2), group[order])
+    assert (tails(np.arange(854.0), [f"{n:04d}" for n in range(854)], 0.2) == 0).sum() == 170
+    assert (tails(np.arange(7.0), list("abcdefg"), 0.5) >= 0).sum() == 6  # an odd one out stays in the middle
+
+
+def test_tails_that_cannot_be():
+    with pytest.raises(InputError, match="empty group"):
+        tails(np.arange(4.0), list("abcd"), 0.2)
+    with pytest.raises(InputError, match="share the score 7"):
+        tails(np.full(10, 7.0), list("abcdefghij"), 0.2)
+
+
+@pytest.mark.parametrize(("low", "high"), [(40, 40), (170, 170), (13, 31)])
+def test_splits_are_stratified(low, high):
+    labels = np.repeat([0, 1], [low, high])
+    split = stratified_split(labels, (0.7, 0.15, 0.15), np.random.default_rng(1))
+    for label, size in ((0, low), (1, high)):
+        counts = np.bincount(split[labels == label], minlength=3)
+        assert counts[VALIDATION] == counts[TEST] == np.floor(0.15 * size + 0.5)
+        assert counts.sum() == size
+        assert counts[TRAIN] == size - 2 * counts[TEST]
+
+
+def test_too_few_people_to_split():
+    with pytest.raises(InputError, match="high group has 3 people, too few"):
+        stratified_split(np.repeat([0, 1], [40, 3]), (0.7, 0.15, 0.15), np.random.default_rng(0))
+
+
+def test_permutations_are_permutations():
+    labels, nobody = np.repeat([0, 1], 30).astype(np.int8), [None] * 60
+    rows = [permuted_labels(labels, nobody, nobody, np.random.default_rng(seed)) for seed in range(400)]
+    assert all(row.sum() == 30 and len(row) == 60 for row in rows)
+    assert len({row.tobytes() for row in rows}) == 400
+    # Every position is as often high as a fair permutation makes it: 200 +- 10 of 400, here within 4 SD.
+    assert np.abs(np.sum(rows, axis=0) - 200).max() < 40
+
+
+def test_permutations_stay_within_sites_and_move_families_whole():
+    rng = np.random.default_rng(0)
+    site = ["a"] * 20 + ["b"] * 20
+    family = [f"f{row // 2}" if row < 12 else None for row in range(40)]
+    labels = np.r_[np.zeros(14), np.ones(26)].astype(np.int8)
+    labels[[0, 1]] = 1  # a family of two highs
+    pairs = sorted(tuple(sorted(labels[[row, row + 1]])) for row in range(0, 12, 2))
+    moved = 0
+    for _ in range(50):
+        row = permuted_labels(labels, family, site, rng)
+        assert row[:20].sum() == labels[:20].sum()
+        assert row[20:].sum() == labels[20:].sum()
+        assert sorted(tuple(sorted(row[[i, i + 1]])) for i in range(0, 12, 2)) == pairs
+        moved += row[0] != labels[0]
+    assert moved > 10
+
+
+def test_join_aligns_everything():
+    participants, connectivity, loci = study()
+    cohort = join(participants, connectivity, loci, SETTINGS)
+    assert len(cohort.table) == 40
+    assert tuple(cohort.table.columns) == COHORT_COLUMNS
+    for row, person in cohort.table.iterrows():
+        assert np.array_equal(cohort.fc[row], connectivity[1][connectivity[0].index(person["participant_id"])])
+        assert np.array_equal(cohort.dosage[row], loci[1][loci[0].index(person["genotype_id"])])
+        assert person["mean_fd_mm"] == connectivity[2].loc[person["participant_id"], "mean_fd_mm"]
+        assert person["pc1"] == loci[2].loc[person["genotype_id"], "pc1"]
+    assert cohort.table["pc2"].isna().all()  # known of nobody
+    assert list(cohort.labels[0]) == [("low", "high").index(group) for group in cohort.table["group"]]
+    low, high = (cohort.table.loc[cohort.table["group"] == group, "score"] for group in ("low", "high"))
+    middle = cohort.people.loc[cohort.people["group"] == "middle", "score"]
+    assert low.max() <= middle.min()
+    assert middle.max() <= high.min()
+    assert cohort.splits.shape == (3, 40)
+    assert cohort.labels.shape == (5, 40)
+    assert cohort.splits.dtype == cohort.labels.dtype == np.int8
+    assert cohort.fc.dtype == cohort.dosage.dtype == np.float32
+    assert all(not np.array_equal(a, b) for a, b in pairwise(cohort.splits))
+
+
+def test_more_splits_and_permutations_keep_the_first_ones():
+    few = join(*study(), SETTINGS)
+    many = join(*study(), {**SETTINGS, "splits": 5, "permutations": 7})
+    assert np.array_equal(many.splits[:3], few.splits)
+    assert np.array_equal(many.labels[:5], few.labels)
+    other = join(*study(), {**SETTINGS, "seed": 2})
+    assert not np.array_equal(other.splits, few.splits)
+
+
+def test_everybody_is_accounted_for():
+    participants, (names, fc, quality), (samples, dosage, components) = study()
+    participants[0]["score"] = None
+    participants[1]["score"] = float("nan")
+    participants[2]["genotype_id"] = None
+    keep = [row for row, name in enumerate(names) if name not in ("sub-003", "sub-004")]
+    have = [row for row, name in enumerate(samples) if name not in ("G004", "G005")]
+    cohort = join(
+        participants,
+        ([names[row] for row in keep], fc[keep], quality),
+        ([samples[row] for row in have], dosage[have], components),
+        SETTINGS,
+        excluded={"sub-003": "max_translation_mm"},
+        dropped={"G005": "missing calls: 0.2"},
+    )
+    people = cohort.people.set_index("participant_id")
+    assert len(people) == len(participants)
+    assert people.loc["sub-000", "reason"] == people.loc["sub-001", "reason"] == "no score"
+    assert people.loc["sub-002", "reason"] == "no genotypes: no genotype_id"
+    assert people.loc["sub-003", "reason"] == "no connectivity: max_translation_mm"
+    assert people.loc["sub-004", "reason"].startswith("no connectivity: no scan; no genotypes: not among")
+    assert people.loc["sub-005", "reason"] == "no genotypes: missing calls: 0.2"
+    assert people["group"].isna().sum() == 6
+    in_cohort = people["group"].isin(["low", "high"])
+    assert in_cohort.sum() == len(cohort.table) == 2 * int(0.2 * 94)
+    assert people.loc[in_cohort, "reason"].isna().all()
+    assert (people.loc[people["group"] == "middle", "reason"] == MIDDLE).all()
+    counts = summary(cohort.people)
+    assert sum(counts.values()) == len(participants)
+    assert counts["no score"] == 2
+
+
+def test_ids_that_cannot_be():
+    participants, (names, _, _), (samples, _, _) = study(10)
+    with pytest.raises(InputError, match="ghost is not in the participants table"):
+        availability(participants, ["ghost"], samples)
+    with pytest.raises(InputError, match="no participant_id matches connectivity"):
+        availability(participants, [], samples)
+    with pytest.raises(InputError, match=r"no genotype_id matches genotypes.*here e\.g\. G000, there e\.g\. 0_G003"):
+        availability(participants, names, [f"0_{name}" for name in samples])
+    participants[3]["genotype_id"] = "G000"
+    with pytest.raises(InputError, match="sub-000 and sub-003 share genotype_id G000"):
+        availability(participants, names, samples)
+
+
+def test_files_come_back_as_they_were(tmp_path):
+    cohort = join(*study(), SETTINGS)
+    write_cohort(cohort, lambda name: tmp_path / name)
+    again = read_cohort(tmp_path)
+    for name in ("fc", "dosage", "splits", "labels"):
+        assert np.array_equal(getattr(again, name), getattr(cohort, name))
+    assert list(again.table["participant_id"]) == list(cohort.table["participant_id"])
+    assert replicate_parts(again, 7)[:2] == (1, 2)  # 5 label rows a split
+    assert np.array_equal(replicate_parts(again, 7)[2], cohort.splits[1])
+    assert np.array_equal(replicate_parts(again, 7)[3], cohort.labels[2])
+    for number in (-1, 15):
+        with pytest.raises(InputError, match=f"no replicate {number}; this cohort has 0 to 14"):
+            replicate_parts(again, number)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "message"),
+    [
+        ("dosage.npy", lambda a: np.where(a == a[0, 0], np.nan, a), "row 0, locus 0 is nan"),
+        ("dosage.npy", lambda a: a + 1.5, "not a dosage"),
+        ("dosage.npy", lambda a: a[:-1], "39 rows, but"),
+        ("fc.npy", lambda a: a * np.inf, "infinite|diagonal"),
+        ("fc.npy", lambda a: a[:, :-1], "square"),
+        ("fc.npy", lambda a: a + np.triu(np.ones(a.shape[1:]), 1), "not symmetric"),
+        ("fc.npy", lambda a: a + np.eye(a.shape[1]), "diagonal"),
+        ("fc.npy", lambda a: np.full_like(a, np.nan), "no connection at all"),
+        ("fc.npy", lambda a: a[0], "3 dimensions, found 2"),
+        ("splits.npy", lambda a: a + 1, "other than 0 train"),
+        ("labels.npy", lambda a: a * 2, "other than 0 low"),
+        ("labels.npy", lambda a: 1 - a, "row 0 is not the group"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_spoilt_files(tmp_path, name, spoil, message):
+    write_cohort(join(*study(), SETTINGS), lambda name: tmp_path / name)
+    np.save(tmp_path / name, spoil(np.load(tmp_path / name)))
+    with pytest.raises(InputError, match=message) as caught:
+        read_cohort(tmp_path)
+    assert name in str(caught.value)
+
+
+def test_truncated_file(tmp_path):
+    write_cohort(join(*study(), SETTINGS), lambda name: tmp_path / name)
+    (tmp_path / "fc.npy").write_bytes((tmp_path / "fc.npy").read_bytes()[:500])
+    with pytest.raises(InputError, match=r"fc\.npy: not a NumPy array file"):
+        read_cohort(tmp_path)
+
+
+def stage_folders(folder, participants, connectivity, loci):
+    """What the stages before leave, as far as the cohort reads it."""
+    names, fc, quality = connectivity
+    samples, dosage, components = loci
+    for name in ("connectivity", "genotype_qc", "loci"):
+        (folder / name).mkdir()
+    np.save(folder / "connectivity/fc.npy", fc)
+    write_tsv(folder / "connectivity/people.tsv", pd.DataFrame({"participant_id": names}))
+    write_tsv(folder / "connectivity/group_bold_qc.tsv", quality.rename_axis("participant_id").reset_index())
+    excluded = pd.DataFrame(
+        {"participant_id": ["x", "x"], "reason": ["sfnr", "motion"], "value": [1, 2], "limit": [3, 1]}
+    )
+    write_tsv(folder / "connectivity/excluded.tsv", excluded)
+    write_tsv(folder / "genotype_qc/pca.tsv", components.rename_axis("genotype_id").reset_index())
+    dropped = {
+        "kind": ["snp", "sample"],
+        "id": ["rs1", "G9"],
+        "array": ["a", "b"],
+        "step": ["maf", "mind"],
+        "reason": ["r", "s"],
+    }
+    write_tsv(folder / "genotype_qc/dropped.tsv", pd.DataFrame(dropped))
+    np.save(folder / "loci/dosage.npy", dosage)
+    write_tsv(folder / "loci/samples.tsv", pd.DataFrame({"genotype_id": samples}))
+    write_tsv(folder / "participants.tsv", pd.DataFrame(participants))
+
+
+def test_stage_folders(tmp_path):
+    participants, connectivity, loci = study(30)
+    stage_folders(tmp_path, participants, connectivity, loci)
+    (names, fc, quality), excluded, files = read_connectivity(tmp_path / "connectivity")
+    assert names == connectivity[0]
+    assert np.array_equal(fc, connectivity[1])
+    assert excluded == {"x": "sfnr; motion"}
+    assert quality["mean_fd_mm"].to_numpy() == pytest.approx(connectivity[2]["mean_fd_mm"].to_numpy())
+    assert quality["max_translation_mm"].isna().all()
+    assert all(path.exists() for path in files)
+    (samples, dosage, _), dropped, _ = read_loci(tmp_path / "loci", tmp_path / "genotype_qc")
+    assert samples == loci[0]
+    assert np.array_equal(dosage, loci[1])
+    assert dropped == {"G9": "mind: s"}
+    np.save(tmp_path / "loci/dosage.npy", dosage[:-1])
+    with pytest.raises(InputError, match=r"29 rows, but .*samples.tsv has 30"):
+        read_loci(tmp_path / "loci", tmp_path / "genotype_qc")

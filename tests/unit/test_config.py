@@ -1,0 +1,98 @@
+"""The configuration: the paper's values, every error in one go."""
+
+import copy
+
+import pytest
+
+from gcamccl.workflow import config
+from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.errors import InputError
+
+
+def test_the_shipped_configurations_are_valid():
+    assert config.errors(config.read_yaml(config.PAPER)) == [
+        f"study.{key}: missing; name the file, or set study.simulated: true"
+        for key in ("participants", "genotypes", "gtex_eqtl", "gtex_expression", "gene_bodies", "gene_sets")
+    ]
+    for overlay in sorted((ROOT / "config").glob("*.yaml")):
+        if overlay != config.PAPER:
+            config.load(overlay)
+
+
+def test_the_papers_values():
+    """Sections III-A to III-D and Table II."""
+    paper = config.read_yaml(config.PAPER)
+    assert (paper["connectivity"]["low_hz"], paper["connectivity"]["high_hz"]) == (0.01, 0.1)
+    assert (paper["connectivity"]["max_translation_mm"], paper["connectivity"]["min_sfnr"]) == (2.0, 275.0)
+    qc = paper["genotype_qc"]
+    assert (qc["hwe_p"], qc["maf"], qc["ld_r2"]) == (1e-5, 0.05, 0.9)
+    assert (qc["max_snp_missing"], qc["max_sample_missing"]) == (0.1, 0.05)
+    assert (paper["eqtl_filter"]["eqtl_p"], paper["eqtl_filter"]["top_genes"]) == (5e-8, 100)
+    assert len(paper["eqtl_filter"]["tissues"]) == 13
+    cohort = paper["cohort"]
+    fractions = (cohort["train_fraction"], cohort["validation_fraction"], cohort["test_fraction"])
+    assert (cohort["tail_fraction"], *fractions) == (0.2, 0.7, 0.15, 0.15)
+    train = paper["train"]
+    assert (train["epochs"], train["batch_size"], train["learning_rate"]) == (500, 4, 1e-5)
+    assert (train["halve_every_epochs"], train["dropout"], train["momentum"]) == (200, 0.2, 0.9)
+    assert (paper["threshold"]["max_fraction"], paper["threshold"]["min_frequency"]) == (0.05, 0.7)
+    assert len(paper["compare"]["methods"]) == 8
+
+
+def test_all_errors_are_listed_in_one_go(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("train: {epochs: many, batch: 4}\ncohort: {tail_fraction: 0.7}\nfoo: 1\nstudy: {simulated: true}\n")
+    with pytest.raises(InputError) as caught:
+        config.load(path)
+    text = str(caught.value)
+    assert "4 errors" in text
+    assert "train.epochs: 'many' is not of type 'integer'" in text
+    assert "train.batch: unknown key; known here: batch_size" in text
+    assert "cohort.tail_fraction: 0.7 is greater than the maximum of 0.5" in text
+    assert "foo: unknown key" in text
+    assert "mine.yaml" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cohort: {train_fraction: 0.8}\nstudy: {simulated: true}\n", "add up to 1.1, not 1"),
+        ("connectivity: {low_hz: 0.2}\nstudy: {simulated: true}\n", "must be above connectivity.low_hz"),
+        ("train: {epochs: [\n", "line 2"),
+        ("- train\n", "expected a mapping"),
+        ("train: {learning_rate: .nan}\nstudy: {simulated: true}\n", "learning_rate"),
+        ("cohort: {splits: 0}\nstudy: {simulated: true}\n", "cohort.splits: 0 is less than the minimum of 1"),
+    ],
+)
+def test_a_wrong_configuration_names_the_place(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        config.load(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        config.load(tmp_path / "none.yaml")
+
+
+def test_overlays_replace_lists_and_merge_mappings():
+    base = {"a": {"x": 1, "y": [1, 2]}, "b": 2}
+    before = copy.deepcopy(base)
+    assert config.merge(base, {"a": {"y": [3]}}) == {"a": {"x": 1, "y": [3]}, "b": 2}
+    assert base == before
+
+
+def test_every_key_is_described_and_in_the_readme():
+    text = (ROOT / "config/README.md").read_text()
+    for section, entry in config.schema()["properties"].items():
+        assert f"## {section}" in text
+        for key, value in entry["properties"].items():
+            assert len(value["description"]) > 10, key
+            assert f"| `{key}` |" in text
+
+
+def test_the_readme_is_made_from_the_schema():
+    from gcamccl.workflow.describe import config_readme
+
+    assert (ROOT / "config/README.md").read_text() == config_readme(), "make config/README.md: see its first lines"

@@ -1,0 +1,97 @@
+"""Programs: outputs appear all together or not at all; errors are one line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from gcamccl.workflow import job
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import atomic, read_tsv, sha256, write_json
+
+
+def arguments(folder, *more):
+    return job.parser("threshold", "Test.", "test").parse_args(["--out", str(folder), *more])
+
+
+def test_outputs_and_record(tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text("input")
+    with job.run(arguments(tmp_path / "out")) as run:
+        assert run.settings["max_fraction"] == 0.05
+        run.reads(source)
+        run.path("sub/a.txt").write_text("a")
+        assert not (tmp_path / "out" / "sub").exists()
+    record = json.loads((tmp_path / "out" / "artifact.json").read_text())
+    assert record["outputs"] == {"sub/a.txt": sha256(tmp_path / "out" / "sub" / "a.txt")}
+    assert record["inputs"] == {str(source): sha256(source)}
+    assert record["peak_rss_mb"] > 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["artifact.json", "sub"]
+
+
+def test_settings_file(tmp_path):
+    (tmp_path / "s.yaml").write_text("max_fraction: 0.3\n")
+    with job.run(arguments(tmp_path / "out", "--settings", str(tmp_path / "s.yaml"))) as run:
+        assert run.settings["max_fraction"] == 0.3
+        assert run.settings["min_frequency"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("a.tsv", "line 3: bad", "mend it"), 2, "ERROR: a.tsv: line 3: bad; mend it"),
+        (ValueError("two\nlines"), 1, "ERROR: threshold: ValueError: two lines"),
+    ],
+)
+def test_failure_leaves_nothing(tmp_path, capsys, error, code, line):
+    with pytest.raises(SystemExit) as caught, job.run(arguments(tmp_path / "out")) as run:
+        run.path("a.txt").write_text("half")
+        raise error
+    assert caught.value.code == code
+    assert capsys.readouterr().err.splitlines()[-1] == line
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_promised_output_that_is_missing_is_an_error(tmp_path):
+    with pytest.raises(SystemExit), job.run(arguments(tmp_path / "out")) as run:
+        run.path("a.txt")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_missing_input(tmp_path, capsys):
+    with pytest.raises(SystemExit), job.run(arguments(tmp_path / "out")) as run:
+        run.reads(tmp_path / "none.tsv")
+    assert capsys.readouterr().err == f"ERROR: {tmp_path / 'none.tsv'}: no such file\n"
+
+
+def test_atomic_keeps_the_old_file_on_failure(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("new")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_nan(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+
+
+def test_tables_with_a_byte_order_mark_and_crlf_are_read(tmp_path):
+    (tmp_path / "a.tsv").write_bytes(b"\xef\xbb\xbfid\tx\r\na\tn/a\r\n")
+    table = read_tsv(tmp_path / "a.tsv", columns=("id", "x"))
+    assert table["id"].tolist() == ["a"]
+    assert table["x"].isna().all()
+
+
+def test_programs_show_help():
+    """Every program explains itself, with an example, without loading heavy libraries."""
+    from gcamccl.workflow.artifacts import ROOT
+
+    for path in sorted((ROOT / "workflow/scripts").glob("*.py")):
+        done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert f"workflow/scripts/{path.name}" in done.stdout

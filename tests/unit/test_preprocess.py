@@ -1,0 +1,221 @@
+"""Realignment, registration, sampling and quality against planted truth and against nilearn, nibabel and scipy."""
+
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import scan_fixture
+from scipy import ndimage
+
+from gcamccl import connectivity
+from gcamccl.preprocess import person, quality, realign, register, resample, spheres
+from gcamccl.simulate import scan_bold
+from gcamccl.simulate.scan import rigid
+from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.config import stage_defaults
+from gcamccl.workflow.files import read_json
+
+
+def rms_error_mm(transforms, motion, centre, radius_mm=80.0):
+    """RMS distance between estimated and true places of points on a sphere about the head's centre.
+
+    The pose of the reference space is free (registration follows), so the best constant displacement is taken out.
+    """
+    directions = np.random.default_rng(0).normal(size=(1000, 3))
+    points = centre + radius_mm * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    truth = np.stack([rigid(row, centre) for row in motion])
+    truth = truth @ np.linalg.inv(truth[0])
+    found = transforms @ np.linalg.inv(transforms[0])
+    difference = (found - truth)[:, :3] @ np.c_[points, np.ones(len(points))].T
+    difference -= difference.mean(axis=0)
+    return float(np.sqrt((difference**2).sum(axis=1).mean()))
+
+
+def test_realignment_recovers_the_planted_motion():
+    simulated, found = scan_fixture.simulated_scan(), scan_fixture.realigned()
+    still = np.broadcast_to(np.eye(4), found.transforms.shape)
+    assert rms_error_mm(still, simulated.motion, simulated.head.centre) > 0.3
+    assert rms_error_mm(found.transforms, simulated.motion, simulated.head.centre) < 0.06
+
+
+def test_motion_parameters_are_those_of_the_head_centre():
+    simulated, found = scan_fixture.simulated_scan(), scan_fixture.realigned()
+    parameters = realign.motion_parameters(found.transforms, simulated.head.centre)
+    np.testing.assert_allclose(parameters[:, :3], simulated.motion[:, :3], atol=0.08)
+    np.testing.assert_allclose(parameters[:, 3:], simulated.motion[:, 3:], atol=0.0015)
+    np.testing.assert_allclose(parameters[0], 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["t1w", "epi"])
+def test_registration_finds_the_rois(tmp_path, kind):
+    simulated, found = scan_fixture.simulated_scan(), scan_fixture.realigned()
+    (tmp_path / "again").mkdir()
+    place = (found.mean, found.mask, simulated.head.affine)
+    xyz = np.c_[scan_fixture.roi_coordinates(), np.ones(264)]
+    best_affine = xyz @ np.linalg.lstsq(xyz, simulated.roi_native, rcond=None)[0]
+    affine_error = np.linalg.norm(best_affine - simulated.roi_native, axis=1).mean()
+    if kind == "t1w":
+        warp = register.register_t1w(*place, simulated.t1w.astype(np.float32), simulated.t1w_affine, 3, 1, tmp_path)
+        allowed = 0.8 * affine_error  # must find the warp, which no affine map can
+    else:
+        warp = register.register_epi(*place, 3, 1, tmp_path)
+        allowed = affine_error + 2.0
+        again = register.register_epi(*place, 3, 1, tmp_path / "again")
+        native, twice = (register.to_native(scan_fixture.roi_coordinates(), files) for files in (warp, again))
+        np.testing.assert_array_equal(native, twice)
+    native = register.to_native(scan_fixture.roi_coordinates(), warp)
+    assert np.linalg.norm(native - simulated.roi_native, axis=1).mean() < allowed
+    grid, in_brain = register.dice_grid()
+    assert register.dice(found.mask, simulated.head.affine, register.to_native(grid, warp), in_brain) > 0.9
+    shifted = register.to_native(grid, warp) + np.array([30.0, 0, 0])
+    assert register.dice(found.mask, simulated.head.affine, shifted, in_brain) < register.LOW_DICE
+
+
+def test_the_whole_chain_recovers_the_planted_connectivity():
+    """Known motion and warp, estimated nothing: what is left is noise, so the matrices agree closely."""
+    simulated, found = scan_fixture.simulated_scan(), scan_fixture.realigned()
+    series = resample.sample(found.volumes, simulated.head.affine, found.transforms, simulated.roi_native, fwhm_mm=6.0)
+    basis = connectivity.nuisance_basis(len(series), 3.0, 0.01, 0.1)
+    upper = np.triu_indices(264, 1)
+    measured, planted = (
+        connectivity.correlation(connectivity.clean(x, basis))[upper] for x in (series, simulated.signals)
+    )
+    assert np.corrcoef(measured, planted)[0, 1] > 0.85
+
+
+def test_264_spheres_hold_21384_voxels():
+    points, roi = spheres.sphere_points(scan_fixture.roi_coordinates())
+    assert len(points) == 21_384
+    assert (np.bincount(roi) == 81).all()
+    np.testing.assert_array_equal(points % 2, 0)
+
+
+def test_sphere_means_equal_nilearns_on_snapped_centres():
+    from nilearn.maskers import NiftiSpheresMasker
+
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-40, -36, -30]
+    data = np.random.default_rng(0).normal(100, 10, (40, 36, 30, 25)).astype(np.float32)
+    xyz = np.array([[0.0, 1, 0], [11, -9, 7], [-13, 12, -7.6]])
+    centres = [tuple(centre) for centre in spheres.snap(xyz)]
+    masker = NiftiSpheresMasker(centres, radius=5.0, allow_overlap=True, standardize=False)
+    theirs = masker.fit_transform(nib.Nifti1Image(data, affine))
+    points, roi = spheres.sphere_points(xyz)
+    still = np.broadcast_to(np.eye(4), (25, 4, 4))
+    values = resample.sample(np.ascontiguousarray(np.moveaxis(data, 3, 0)), affine, still, points)
+    np.testing.assert_allclose(spheres.roi_means(values, roi, 3), theirs, rtol=1e-4)
+
+
+def test_sampling_equals_scipys_cubic_spline_after_smoothing():
+    rng = np.random.default_rng(1)
+    affine = np.diag([3.0, 3.0, 4.0, 1.0])
+    volume = 100 + ndimage.gaussian_filter(rng.normal(0, 50, (20, 22, 18)), 1).astype(np.float32)
+    voxels = rng.uniform(4, 13, (200, 3))
+    points = voxels @ affine[:3, :3]
+    move = rigid([0.8, -0.5, 0.3, 0.01, 0.02, -0.01], np.array([30.0, 30, 30]))
+    ours = resample.sample(volume[None], affine, move[None], points, fwhm_mm=6.0)[0]
+    smooth = ndimage.gaussian_filter(
+        volume.astype(float), 6 * resample.FWHM_TO_SD / np.array([3.0, 3, 4]), mode="nearest"
+    )
+    moved = (points @ move[:3, :3].T + move[:3, 3]) / [3, 3, 4]
+    theirs = ndimage.map_coordinates(smooth, moved.T, order=3, mode="mirror")
+    assert np.abs(ours - theirs).max() < 0.1 * smooth.std()
+
+
+def test_rois_outside_the_scan_are_missing():
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    volumes = np.ones((3, 10, 10, 10), np.float32)
+    points = np.array([[4.0, 4, 4], [100, 4, 4], [4, 4, 35.9], [4, 4, 36.1]])
+    still = np.broadcast_to(np.eye(4), (3, 4, 4))
+    inside = resample.inside_always(points, volumes.shape[1:], affine, still)
+    assert inside.tolist() == [True, False, True, False]
+    means = spheres.roi_means(np.ones((3, 2), np.float32), np.array([0, 2]), 4)
+    assert np.isnan(means[0]).tolist() == [False, True, False, True]
+
+
+def test_framewise_displacement_by_hand():
+    motion = np.array([[0, 0, 0, 0, 0, 0], [1, -2, 0.5, 0.01, 0, -0.02], [1, -2, 0.5, 0.01, 0, 0]])
+    np.testing.assert_allclose(quality.framewise_displacement(motion), [np.nan, 3.5 + 50 * 0.03, 50 * 0.02])
+    assert quality.max_translation(motion) == pytest.approx(np.sqrt(1 + 4 + 0.25))
+
+
+def test_sfnr_equals_least_squares_by_hand():
+    rng = np.random.default_rng(2)
+    time = np.arange(50.0)
+    series = 900 + 0.3 * time - 0.02 * time**2 + rng.normal(0, 3, (4, 50))
+    ours = quality.sfnr(series.T)
+    for one, ratio in zip(series, ours, strict=True):
+        residual = one - np.polyval(np.polyfit(time, one, 2), time)
+        assert ratio == pytest.approx(one.mean() / np.sqrt((residual**2).sum() / 47))
+
+
+def test_roi_tables_pass_through(tmp_path):
+    table = pd.DataFrame(np.random.default_rng(0).normal(1000, 5, (60, 264)).round(3))
+    table.columns = [f"roi_{number:03d}" for number in range(1, 265)]
+    table["roi_007"] = np.nan
+    path = tmp_path / "a.tsv"
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    result = person.from_timeseries("a", path, scan_fixture.roi_coordinates(), 3.0)
+    np.testing.assert_allclose(result.series, table.to_numpy(np.float32))
+    assert result.motion is None and result.quality["max_translation_mm"] is None
+    assert [n for n, share in enumerate(result.quality["roi_coverage"], 1) if not share] == [7]
+    assert quality.motion_table(None).columns[-1] == "framewise_displacement"
+
+
+def test_fmriprep_output_is_sampled_where_it_says(tmp_path):
+    """A scan in MNI152 space whose voxels hold their own x coordinate, plus a time course."""
+    from nilearn import datasets
+
+    brain = datasets.load_mni152_brain_mask(resolution=4)
+    places = np.indices(brain.shape).reshape(3, -1).T @ brain.affine[:3, :3].T + brain.affine[:3, 3]
+    course = np.sin(np.arange(30.0))
+    data = 500 + places[:, 0].reshape(brain.shape)[..., None] + course
+    data = np.where(brain.get_fdata()[..., None] > 0.5, data, 0.1 * data).astype(np.float32)
+    image = nib.Nifti1Image(data, brain.affine)
+    image.header.set_zooms((4, 4, 4, 2.0))
+    image.header.set_xyzt_units("mm", "sec")
+    nib.save(image, tmp_path / "bold.nii.gz")
+    motion = pd.DataFrame(np.full((30, 6), 0.01), columns=list(quality.MOTION_COLUMNS))
+    motion.assign(csf=1.0).to_csv(tmp_path / "confounds.tsv", sep="\t", index=False)
+    settings = stage_defaults("preprocess") | {"smoothing_fwhm_mm": 0.0}
+    xyz = np.array([[10.0, 0, 20], [-30, -40, 30], [400, 0, 0]])
+    result = person.from_fmriprep("a", tmp_path / "bold.nii.gz", tmp_path / "confounds.tsv", xyz, settings)
+    np.testing.assert_allclose(result.series[:, 0], 510 + course, atol=0.05)
+    np.testing.assert_allclose(result.series[:, 1], 470 + course, atol=0.05)
+    assert np.isnan(result.series[:, 2]).all()
+    assert result.quality["registration_dice"] > 0.95
+    assert result.quality["repetition_time_s"] == 2.0
+    assert result.quality["max_translation_mm"] == pytest.approx(0.01 * np.sqrt(3))
+
+
+def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
+    simulated = scan_fixture.simulated_scan()
+    scan_bold.write_nifti(tmp_path / "a_bold.nii.gz", simulated.bold, simulated.head.affine, 3.0)
+    (tmp_path / "settings.yaml").write_text("registration_resolution_mm: 4\n")
+    (tmp_path / "people.tsv").write_text("participant_id\na\nb\n")
+
+    def program(name, *arguments):
+        command = [sys.executable, ROOT / f"workflow/scripts/{name}.py", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    said = program(
+        *("preprocess", "--participant", "a", "--route", "raw", "--bold", tmp_path / "a_bold.nii.gz"),
+        *("--settings", tmp_path / "settings.yaml", "--out", tmp_path / "preprocessed/a"),
+    )
+    assert "WARNING: no T1w" in said
+    facts = read_json(tmp_path / "preprocessed/a/quality.json")
+    assert facts["sfnr_global"] > 275 and facts["registration_dice"] > 0.9
+    assert facts["max_translation_mm"] == pytest.approx(1.0, abs=0.1)
+    assert np.mean(facts["roi_coverage"]) > 0.98 and min(facts["roi_coverage"]) > 0.5
+    assert (tmp_path / "preprocessed/a/qc.png").stat().st_size > 50_000
+    folders = ("--preprocessed", tmp_path / "preprocessed", "--out", tmp_path / "fc")
+    assert "1 of 2 people kept" in program("connectivity", *folders, "--participants", tmp_path / "people.tsv")
+    fc = np.load(tmp_path / "fc/fc.npy")[0]
+    basis = connectivity.nuisance_basis(40, 3.0, 0.01, 0.1)
+    planted = connectivity.correlation(connectivity.clean(simulated.signals, basis))
+    upper = np.triu_indices(264, 1)
+    assert np.corrcoef(fc[upper], planted[upper])[0, 1] > 0.5  # few volumes, affine registration
+    assert (tmp_path / "fc/excluded.tsv").read_text().splitlines()[1] == "b\tno_scan\tn/a\tn/a"

@@ -1,0 +1,289 @@
+"""The report's numbers: figures, tables, warnings and recovered truth against the tables they are made from."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_fixture import N_GROUP, PAPER_ACCURACY, make_study
+from sklearn.metrics import precision_score, recall_score
+
+from gcamccl.report import checks, figure_list, maps, names, statistics, summary, tables, truth
+from gcamccl.report.collect import collect
+from gcamccl.report.figures import connections, style
+from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def results(folders):
+    return collect(folders, folders["truth"])
+
+
+@pytest.fixture(scope="module")
+def table3(results):
+    return statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
+
+
+@pytest.fixture(scope="module")
+def summaries(results):
+    return maps.summarise(results.folders["activation"], results.replicates)
+
+
+def test_missing_file_is_one_clear_line(folders, tmp_path):
+    broken = dict(folders, cohort=tmp_path)
+    with pytest.raises(InputError, match=r"cohort\.tsv: no such file"):
+        collect(broken)
+
+
+def test_missing_column_names_the_file_and_what_is_there(tmp_path):
+    (tmp_path / "rois.tsv").write_text("roi\tx\n1\t2\n")
+    from gcamccl.report.collect import read_table
+
+    with pytest.raises(InputError, match=r"rois\.tsv: no column network; found roi, x"):
+        read_table(tmp_path / "rois.tsv", ("roi", "network"))
+
+
+@pytest.mark.parametrize(("value", "name"), [(0, "low"), ("1", "high"), ("low", "low"), ("middle", "middle")])
+def test_classes_by_number_or_name(value, name):
+    from gcamccl.report.collect import class_name
+
+    assert class_name(value) == name
+
+
+def test_mean_map_equals_numpy_over_all_shards(folders, summaries, results):
+    from safetensors.numpy import load_file
+
+    parts, zero = [], 0
+    for number, shard in ((0, "replicates-0-1"), (2, "replicates-2-3")):
+        tensor = load_file(folders["activation"] / shard / "maps.safetensors")[f"{number:04d}/gradcam/connectivity"]
+        people = pd.read_parquet(folders["activation"] / shard / "people.parquet").query("replicate == @number")
+        own = tensor[(people["label"] == 1).to_numpy(), 1]
+        zero += int((own == 0).all(axis=1).sum())
+        own = own[(own != 0).any(axis=1)]
+        parts.append(own / np.abs(own).max(axis=1, keepdims=True))
+    expected = np.concatenate(parts)
+    part = summaries["gradcam", "connectivity", "high", False]
+    assert (part.n_maps, part.n_zero) == (len(expected), zero)
+    np.testing.assert_allclose(part.mean, expected.mean(axis=0), rtol=1e-4)
+    rebuilt = maps.square(part.mean, 264)
+    assert (
+        rebuilt[3, 7]
+        == rebuilt[7, 3]
+        == pytest.approx(part.mean[np.ravel_multi_index((3, 7), (264, 264)) - 3 * 4 // 2 - 4])
+    )
+    counts, _ = np.histogram(np.round(expected[0].astype(np.float64) * 255), bins=32, range=(0, 256))
+    np.testing.assert_allclose(maps.grey_histogram(expected[:1])[0], counts / expected.shape[1])
+    assert part.histogram.sum() == pytest.approx(1)
+
+
+def test_square_refuses_a_wrong_number_of_connections():
+    with pytest.raises(ValueError, match="7 values are not the connections of 4 ROIs"):
+        maps.square(np.zeros(7), 4)
+
+
+def test_likeness_is_pearson_r(summaries):
+    pair = [summaries["gradcam", "connectivity", "low", permuted].mean for permuted in (False, True)]
+    assert maps.likeness(summaries, "gradcam", "connectivity", "low") == pytest.approx(np.corrcoef(*pair)[0, 1])
+    assert np.isnan(maps.likeness(summaries, "none", "connectivity", "low"))
+
+
+def test_networks_are_grouped_and_every_roi_drawn_once(results):
+    networks = results.tables["connectivity/rois"]["network"].to_numpy()
+    order, bands = names.network_order([*networks, "A network of my own"])
+    assert sorted(order) == list(range(len(networks) + 1))
+    assert bands[-1] == ("A network of my own", len(networks), len(networks) + 1)
+    for name, start, stop in bands[:-1]:
+        assert set(networks[order[start:stop]]) == {name}
+
+
+def test_names_of_table_ix():
+    assert names.abbreviate("Middle Occipital Gyrus") == "Mid Occi"
+    assert names.abbreviate("precuneus") == "Precun"
+    assert names.abbreviate("Inferior Occipital Gyrus L") == "Inf Occi L"
+    assert names.abbreviate("Medial Orbital Gyrus") == "Med Orb"
+    assert names.roi_label(4, float("nan")) == "ROI 4"
+
+
+def test_chord_arcs_count_the_connections_of_the_table(results):
+    edges = results.tables["threshold/edges"]
+    low = edges[(edges["class"] == "low") & edges["selected"]]
+    assert len(low) == 75
+    kept = connections.strongest(edges[edges["class"] == "low"])
+    assert len(kept) == connections.MAX_EDGES
+    assert kept["frequency"].min() >= low["frequency"].drop(kept.index).max()
+    counts = connections.arc_counts(kept)
+    ends = pd.concat([kept["roi_a"], kept["roi_b"]]).value_counts()
+    assert counts == ends.to_dict()
+    spans = connections.arcs(counts, list(counts))
+    widths = pd.Series({roi: stop - start for roi, (start, stop) in spans.items()})
+    np.testing.assert_allclose(widths / widths.sum(), ends[widths.index] / ends.sum())
+    assert widths.sum() + connections.GAP_DEGREES * len(widths) == pytest.approx(360)
+
+
+def test_chord_diagram_draws_one_arc_a_roi_and_one_ribbon_a_connection(results):
+    from matplotlib.patches import PathPatch, Wedge
+
+    edges, rois = results.tables["threshold/edges"], results.tables["connectivity/rois"]
+    drawing = connections.chord(edges, rois)
+    for axis, name in zip(drawing.axes, ("low", "high"), strict=True):
+        kept = connections.strongest(edges[edges["class"] == name])
+        assert sum(isinstance(patch, PathPatch) for patch in axis.patches) == len(kept)
+        assert sum(isinstance(patch, Wedge) for patch in axis.patches) == len(connections.arc_counts(kept))
+    style.plt.close(drawing)
+
+
+def test_table3_is_mean_and_sd_over_splits(results, table3):
+    metrics = results.tables["compare/metrics"]
+    own = metrics[(metrics["method"] == "svm") & (metrics["permutation"] == 0)]["accuracy"]
+    row = table3.set_index("method").loc["svm"]
+    assert row["accuracy_mean"] == pytest.approx(np.mean(own))
+    assert row["accuracy_sd"] == pytest.approx(np.std(own, ddof=1))
+    assert row["n_splits"] == 2
+    assert tuple(table3["paper_accuracy"]) == PAPER_ACCURACY
+    shown = tables.table3_for_page(table3)
+    assert shown["accuracy"][0] == f"{table3['accuracy_mean'][0]:.3f} ± {table3['accuracy_sd'][0]:.3f}"
+
+
+def test_table3_with_one_split_has_no_spread(results):
+    metrics = results.tables["compare/metrics"].query("split == 0")
+    table = statistics.table3(metrics, results.tables["compare/table3"])
+    assert table["accuracy_sd"].isna().all()
+    assert "±" not in tables.table3_for_page(table)["accuracy"][0]
+
+
+def test_permutation_p_counts_the_null_of_means_over_splits():
+    rows = [
+        ("m", split, permutation, 0.5 + 0.1 * (permutation in (0, 3))) for split in (0, 1) for permutation in range(20)
+    ]
+    metrics = pd.DataFrame(rows, columns=["method", "split", "permutation", "accuracy"])
+    assert statistics.permutation_p(metrics, "m") == (pytest.approx(2 / 20), 19)
+    assert statistics.permutation_p(metrics.query("permutation == 0"), "m")[1] == 0
+
+
+def test_groups_are_compared_as_scipy_does(results):
+    from scipy import stats
+
+    cohort = results.tables["cohort/cohort"]
+    low, high = (cohort.loc[cohort["group"] == name] for name in ("low", "high"))
+    table = statistics.balance(cohort).set_index("variable")
+    assert table.loc["age", "p"] == pytest.approx(stats.ttest_ind(low["age"], high["age"], equal_var=False).pvalue)
+    counts = [[(part["sex"] == sex).sum() for sex in "FM"] for part in (low, high)]
+    assert table.loc["sex (share F)", "p"] == pytest.approx(stats.fisher_exact(counts).pvalue)
+
+
+def test_flow_of_people_adds_up(results):
+    people = results.tables["cohort/people"]
+    steps, groups = statistics.people_flow(people)
+    assert steps[0][1] == len(people)
+    for (_, before, lost), (_, after, _) in pairwise(steps):
+        assert before - sum(count for _, count in lost) == after
+    assert steps[-1][1] == sum(groups.values()) == N_GROUP
+    assert steps[0][2] == [("no connectivity: translation", 12)]
+
+
+def test_mean_connectivity_leaves_missing_rois_out(tmp_path):
+    stack = np.array([[[0, 1], [1, 0]], [[0, np.nan], [np.nan, 0]], [[0, 3], [3, 0]]], np.float32)
+    np.save(tmp_path / "fc.npy", stack)
+    np.testing.assert_array_equal(statistics.mean_connectivity(tmp_path / "fc.npy"), np.nanmean(stack, axis=0))
+    difference = statistics.group_difference(tmp_path / "fc.npy", ["low", "high", "high"])
+    assert difference[0, 1] == 2
+
+
+def test_recovery_equals_scikit_learn(results):
+    planted = truth.recovery(results, 0.1)
+    edges = results.tables["threshold/edges"].query("`class` == 'high'")
+    is_planted = [[a, b] in results.truth["edges_high"] for a, b in zip(edges["roi_a"], edges["roi_b"], strict=True)]
+    row = planted.query("what == 'connections' and `class` == 'high'").set_index("rule").loc["paper's rule"]
+    assert row["n_hit"] == 10
+    assert row["precision"] == pytest.approx(precision_score(is_planted, edges["selected"]))
+    assert row["recall"] == pytest.approx(recall_score(is_planted, edges["selected"]))
+    own = (edges["q"] <= 0.1) & (edges["t"] > 0)
+    row = planted.query("what == 'connections' and `class` == 'high'").set_index("rule").loc["univariate q"]
+    assert row["precision"] == pytest.approx(precision_score(is_planted, own))
+    assert row["recall"] == 1
+
+
+def test_recovery_ranks_the_planted_gene_set(results):
+    row = truth.recovery(results, 0.1).query("what == 'gene set' and `class` == 'low'").iloc[0]
+    assert (row["rank"], row["n_tested"], row["q"]) == (2, 22, pytest.approx(1e-3))
+
+
+def test_recovery_says_plainly_what_was_not_found(results):
+    planted = truth.recovery(results, 0.1)
+    planted.loc[planted["what"] == "connections", ["n_selected", "n_hit"]] = 0
+    lines = truth.sentences(planted, results.truth)
+    assert "nothing was selected, so none of the 30 planted was recovered" in lines[0]
+    assert any(
+        line.startswith("Planted gene set planted pathway, genes of the low group: recovered; rank 2 of 22")
+        for line in lines
+    )
+
+
+def test_warnings_name_what_should_not_be_believed(results, summaries, table3):
+    found = checks.warnings(results, summaries, table3)
+    assert any("Grad-CAM, low group" in text for text in found["activation"])
+    assert "22 (0.81)" in found["impute"][0]
+    assert "mean_fd_mm" in found["cohort"][0]
+    assert "threshold" not in found  # permuted labels select a tenth
+
+
+def test_permuted_labels_that_select_as_many_are_a_plain_warning(tmp_path):
+    folders = make_study(tmp_path, permuted_alike=True)
+    results = collect(folders)
+    table3 = statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
+    by_heading = {heading: (text, bad) for heading, text, bad in summary.sentences(results, table3)}
+    text, bad = by_heading["Connections selected"]
+    assert bad
+    assert "75 of 34,716 for the low group (permuted labels: 74)" in text
+    assert "must not be read as a finding" in text
+    assert len(checks.warnings(results, {}, table3)["threshold"]) == 4
+
+
+def test_chance_accuracy_is_a_warning(results, table3):
+    level = table3.copy()
+    level.loc[level["method"] == "gcamccl", "accuracy_mean"] = 0.52
+    lines = checks.warnings(results, {}, level)["compare"]
+    assert any("did not learn the groups" in line for line in lines)
+    assert summary.sentences(results, level)[2][2]
+
+
+def test_a_branch_that_looks_at_nothing_is_a_warning(results, table3):
+    constant = replace(results, predictions=results.predictions.assign(p_high_connectivity=0.5))
+    assert not any("connectivity branch" in line for line in checks.warnings(results, {}, table3).get("train", []))
+    lines = checks.warnings(constant, {}, table3)["train"]
+    assert any("In 2 of 2 replicates the connectivity branch gives everybody the same" in line for line in lines)
+
+
+def test_summary_counts_are_those_of_the_tables(results, table3):
+    text = " ".join(text for _, text, _ in summary.sentences(results, table3))
+    edges = results.tables["threshold/edges"]
+    significant = edges[(edges["class"] == "low") & (edges["q"] <= 0.1)]
+    assert f"{len(significant)} of 34,716 connections" in text
+    assert "12 of 240 with scans excluded" in text
+    assert "33 are in the low and 33 in the high group" in text
+    assert "16 genes selected" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "n/a"), (np.nan, "n/a"), (pd.NA, "n/a"), (True, "yes"), (3.0, "3"), (0.123456, "0.1235")]
+)
+def test_cells(value, text):
+    assert tables.cell(value) == text
+
+
+def test_every_figure_has_a_caption():
+    for name in figure_list.FIGURES:
+        assert len(figure_list.caption(name)) > 60
+
+
+def test_the_rule_declares_every_figure():
+    text = (ROOT / "rules" / "report.smk").read_text()
+    for name, (stage, _) in figure_list.FIGURES.items():
+        assert f'"{name}": "{stage}"' in text or f'["{name}"] = "{stage}"' in text

@@ -1,0 +1,71 @@
+"""The participants table."""
+
+import pytest
+
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.study import read_participants, route
+
+
+def table(folder, text, name="participants.tsv"):
+    path = folder / name
+    path.write_text(text.replace(" ", "\t"))
+    return path
+
+
+def test_routes_and_missing_values(tmp_path):
+    for name in ("b.nii.gz", "t.nii.gz", "s.tsv"):
+        (tmp_path / name).touch()
+    rows = read_participants(
+        table(
+            tmp_path,
+            "participant_id wrat age sex bold t1w timeseries\n"
+            "a 101.5 12 M b.nii.gz t.nii.gz n/a\nb n/a n/a F n/a n/a s.tsv\nc 7 9 n/a n/a n/a n/a\n",
+        ),
+        score="wrat",
+    )
+    assert [route(row) for row in rows] == ["raw", "timeseries", None]
+    assert [row["score"] for row in rows] == [101.5, None, 7.0]
+    assert rows[0]["bold"] == str(tmp_path / "b.nii.gz")
+    assert rows[1]["age"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id score\na 1\n", "no column participant_id"),
+        ("participant_id score\n", "no participants"),
+        ("participant_id score\na 1\na 2\n", "line 3: participant_id a is already on line 2"),
+        ("participant_id score\n../x 1\n", "line 2: participant_id: '../x' does not match"),
+        ("participant_id score\nn/a 1\n", "line 2: participant_id: None is not of type 'string'"),
+        ("participant_id score\na high\n", "line 2: score: 'high' is not of type"),
+        ("participant_id score\na inf\n", "line 2: score"),
+        ("participant_id score sex\na 1 male\n", "line 2: sex: 'male' is not one of"),
+        ("participant_id score bold\na 1 none.nii\n", "line 2: bold: no such file"),
+        ("participant_id score t1w\na 1 participants.tsv\n", "line 2: t1w without bold"),
+        ("participant_id score iq\na 1 2\n", "unknown column iq"),
+        ("participant_id score preproc_bold\na 1 participants.tsv\n", "go together"),
+        (
+            "participant_id score bold timeseries\na 1 participants.tsv participants.tsv\n",
+            "bold and timeseries are both given",
+        ),
+        ("participant_id score\na 1 3\n4 5 6 7 8\n", "line 3"),
+        ("", "the file is empty"),
+    ],
+)
+def test_errors_name_the_line(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read_participants(table(tmp_path, text))
+
+
+def test_all_errors_are_listed(tmp_path):
+    with pytest.raises(InputError, match="3 errors"):
+        read_participants(table(tmp_path, "participant_id score sex\na x M\nb 1 Q\na 3 F\n"))
+
+
+def test_the_simulated_layout_is_what_the_simulation_writes(tmp_path):
+    """Ids and routes known before simulating agree with the table's schema."""
+    from gcamccl.simulate import layout
+
+    rows = layout.participants({"n_participants": 5, "n_raw": 2, "repetition_time_s": 3.0}, tmp_path)
+    assert [route(row) for row in rows] == ["raw", "raw", "timeseries", "timeseries", "timeseries"]
+    assert len({row["genotype_id"] for row in rows}) == 5

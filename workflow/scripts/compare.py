@@ -1,0 +1,42 @@
+"""Fit and judge one classifier of Table III on the cohort's splits and label permutations."""
+
+from pathlib import Path
+
+from gcamccl.workflow import job
+
+METHODS = ("gcamccl", "ccl_svm", "ccl_rf", "mlp_svm", "svm", "dt", "rf", "logist")
+
+
+def main():
+    parser = job.parser(
+        "compare", __doc__, "python workflow/scripts/compare.py --method svm --cohort DIR --out DIR/svm"
+    )
+    parser.add_argument("--method", choices=METHODS, required=True, help="row of Table III")
+    parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
+    parser.add_argument(
+        "--train",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="DIR",
+        help="folders replicates-* of train, all of them; for gcamccl, ccl_svm and ccl_rf",
+    )
+    args = parser.parse_args()
+    job.limit_threads(1)
+    with job.run(args) as run:
+        from gcamccl.cohort_files import INPUTS, read_cohort
+        from gcamccl.compare.run import predictions
+        from gcamccl.memory import keep_freed_memory
+
+        keep_freed_memory()
+
+        run.reads(*(args.cohort / name for name in INPUTS))
+        run.reads(*(folder / name for folder in args.train for name in ("predictions.parquet", "embeddings.npz")))
+        run.facts["seed"] = run.settings["seed"]
+        cohort = read_cohort(args.cohort)
+        table = predictions(args.method, cohort, run.settings["seed"], args.train, run.say)
+        table.to_parquet(run.path("predictions.parquet"), index=False)
+
+
+if __name__ == "__main__":
+    main()

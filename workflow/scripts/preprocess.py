@@ -1,0 +1,69 @@
+"""One participant's scan to ROI time series, motion and scan quality."""
+
+from gcamccl.workflow import job
+
+NEEDS = {"raw": ("bold",), "fmriprep": ("preproc_bold", "confounds"), "timeseries": ("timeseries",)}
+
+
+def main():
+    parser = job.parser(
+        "preprocess",
+        __doc__,
+        "python workflow/scripts/preprocess.py --participant sub-001 --route raw "
+        "--bold sub-001_task-nback_bold.nii.gz --t1w sub-001_T1w.nii.gz --out sub-001",
+    )
+    parser.add_argument("--participant", required=True, metavar="ID")
+    parser.add_argument("--route", required=True, choices=list(NEEDS), help="what the files are")
+    parser.add_argument("--bold", metavar="FILE", help="raw: BOLD, 4D NIfTI; its sidecar is found beside it")
+    parser.add_argument("--t1w", metavar="FILE", help="raw: T1-weighted image, whole head or brain")
+    parser.add_argument("--preproc-bold", metavar="FILE", help="fmriprep: BOLD in MNI152 space")
+    parser.add_argument("--confounds", metavar="FILE", help="fmriprep: confounds table")
+    parser.add_argument("--timeseries", metavar="FILE", help="timeseries: TSV, one column an ROI")
+    parser.add_argument("--repetition-time", type=float, metavar="S", help="seconds, from the participants table")
+    args = parser.parse_args()
+    for name in NEEDS[args.route]:
+        if getattr(args, name) is None:
+            parser.error(f"--route {args.route} needs --{name.replace('_', '-')}")
+    job.limit_threads(1)
+    with job.run(args) as run:
+        import numpy as np
+
+        from gcamccl.atlas import atlas_file, read_atlas
+        from gcamccl.preprocess import person, quality
+        from gcamccl.workflow.files import write_json, write_tsv
+
+        run.reads(atlas_file(run.settings["atlas"]))
+        xyz = read_atlas(run.settings["atlas"])[["x", "y", "z"]].to_numpy(float)
+        files = [name for name in ("bold", "t1w", "preproc_bold", "confounds", "timeseries") if getattr(args, name)]
+        run.reads(*(getattr(args, name) for name in files))
+        name, repetition_time = args.participant, args.repetition_time
+        if args.route == "timeseries":
+            result = person.from_timeseries(name, args.timeseries, xyz, repetition_time)
+        else:
+            import torch
+
+            torch.set_num_threads(1)
+            if args.route == "raw":
+                result = person.from_raw(
+                    name, args.bold, args.t1w, xyz, run.settings, run.scratch, repetition_time, run.say
+                )
+            else:
+                result = person.from_fmriprep(
+                    name, args.preproc_bold, args.confounds, xyz, run.settings, repetition_time
+                )
+        np.save(run.path("timeseries.npy"), result.series)
+        write_tsv(run.path("motion.tsv"), quality.motion_table(result.motion))
+        write_json(run.path("quality.json"), result.quality)
+        for warning in result.quality["warnings"]:
+            run.say(f"WARNING: {warning}")
+        if result.pictures:
+            from gcamccl.preprocess import figures
+
+            title = quality.one_line(result.quality)
+            displacement = quality.framewise_displacement(result.motion)
+            figures.page(run.path("qc.png"), name, result.motion, displacement, result.pictures, title)
+            run.say(title)
+
+
+if __name__ == "__main__":
+    main()

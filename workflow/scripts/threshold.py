@@ -1,0 +1,49 @@
+"""Select connections, SNPs and genes by the paper's rule; univariate tests and permuted labels beside it."""
+
+from pathlib import Path
+
+from gcamccl.workflow import job
+
+
+def main():
+    parser = job.parser(
+        "threshold",
+        __doc__,
+        "python workflow/scripts/threshold.py --cohort DIR --connectivity DIR --loci DIR --activation DIR --out DIR",
+    )
+    parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
+    parser.add_argument("--connectivity", type=Path, required=True, metavar="DIR", help="artifact of connectivity")
+    parser.add_argument("--loci", type=Path, required=True, metavar="DIR", help="artifact of eqtl_filter")
+    parser.add_argument(
+        "--activation", type=Path, required=True, nargs="+", metavar="DIR", help="artifact of activation, or its shards"
+    )
+    args = parser.parse_args()
+    with job.run(args) as run:
+        from gcamccl.threshold import maps
+        from gcamccl.threshold.run import input_files, read_inputs
+        from gcamccl.threshold.run import run as select
+        from gcamccl.threshold.tables import worth_showing
+        from gcamccl.workflow.files import write_text, write_tsv
+
+        inputs = read_inputs(args.cohort, args.connectivity, args.loci)
+        run.reads(*input_files(args.cohort, args.connectivity, args.loci))
+        shards = maps.read_shards(args.activation)
+        run.reads(*(path for shard in shards for path in (shard.file, shard.file.with_name("people.parquet"))))
+        run.say(f"{sum(len(shard.labels) for shard in shards)} replicates in {len(shards)} shards")
+        found = select(inputs, shards, run.settings, run.say)
+        for row in found["summary"].to_dict("records"):
+            run.say(
+                "{method} {view} {class}: {n_selected} of {n_features} selected, with permuted labels"
+                " {n_selected_permuted:.0f}; {n_all_zero_maps} of {n_maps} maps all zero".format(**row)
+            )
+        found["edges"].to_parquet(run.path("edges_all.parquet"), index=False, compression="zstd")
+        write_tsv(run.path("edges.tsv"), worth_showing(found["edges"], run.settings["fdr_q"]))
+        write_tsv(run.path("snps.tsv"), found["snps"])
+        write_tsv(run.path("summary.tsv"), found["summary"])
+        for group, genes in found["genes"].items():
+            run.say(f"{len(genes)} genes selected for {group}")
+            write_text(run.path(f"genes_{group}.txt"), "".join(gene + "\n" for gene in genes))
+
+
+if __name__ == "__main__":
+    main()
