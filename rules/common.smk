@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -104,18 +105,27 @@ def recipe(stage):
     return json.dumps(RECIPES[stage], sort_keys=True)
 
 
-def scan_files(wildcards):
-    """Files of one person's scans, by column of the participants table."""
-    row = BY_ID[wildcards.participant]
+def scan_columns(row):
+    """A person's files by column of the participants table."""
     columns = ("bold", "t1w", "preproc_bold", "confounds", "timeseries")
     return {column: row[column] for column in columns if row.get(column)}
+
+
+def scan_files(wildcards):
+    """The same as a rule's inputs, with the scan's BIDS sidecar, which preprocess looks for beside it."""
+    files = scan_columns(BY_ID[wildcards.participant])
+    scan = files.get("bold") or files.get("preproc_bold")
+    sidecar = re.sub(r"\.nii(\.gz)?$", ".json", scan) if scan else None
+    if sidecar and (CONFIG["study"]["simulated"] or os.path.exists(sidecar)):
+        files["sidecar"] = sidecar
+    return files
 
 
 def scan_arguments(wildcards, input):
     """The same as options of workflow/scripts/preprocess.py; quoted for the shell."""
     row = BY_ID[wildcards.participant]
     words = ["--route", route(row)]
-    for column in scan_files(wildcards):
+    for column in scan_columns(row):
         words += [f"--{column.replace('_', '-')}", str(input[column])]
     if row.get("repetition_time"):
         words += ["--repetition-time", str(row["repetition_time"])]
