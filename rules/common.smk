@@ -101,8 +101,12 @@ def folder(wildcards, output):
 
 
 def recipe(stage):
-    """A stage's recipe as JSON with sorted keys, so that it is one value that only changes with the key."""
-    return json.dumps(RECIPES[stage], sort_keys=True)
+    """A stage's recipe as JSON with sorted keys, so that it is one value that only changes with the key.
+
+    A function for params, since Snakemake would fill the {chrom} of a study's file names into a string.
+    """
+    text = json.dumps(RECIPES[stage], sort_keys=True)
+    return lambda wildcards: text
 
 
 def scan_columns(row):

@@ -201,20 +201,27 @@ def most_frequent(calls):
 
 
 def _beagle(calls, bim, fam, alleles, settings, prefix, panel, genetic_map, memory_mb):
-    """Beagle's calls (copies of A1) of the SNPs in `alleles`, in their order; int8 (len(alleles), people)."""
+    """Beagle's calls (copies of A1) of the SNPs in `alleles`, in their order; int8 (len(alleles), people).
+
+    Beagle runs in the folder of `prefix` on plain names, since its Debian wrapper splits names at spaces.
+    """
     chrom = panel.chrom if panel else str(bim["chrom"].iloc[0])
     rows = alleles.index.to_numpy()
     swap = ~alleles["a1_is_alt"].to_numpy()
     copies = _swapped(calls[rows], swap)
     write_vcf(f"{prefix}.in.vcf", chrom, bim["pos"].to_numpy()[rows], alleles["ref"], alleles["alt"], copies)
-    command = ["beagle", f"gt={prefix}.in.vcf", f"out={prefix}", f"seed={settings['seed']}", "nthreads=1"]
+    name = prefix.name
+    command = ["beagle", f"gt={name}.in.vcf", f"out={name}", f"seed={settings['seed']}", "nthreads=1"]
     if panel:
-        command += [f"ref={panel.vcf}", "impute=false"]
+        reference = prefix.with_name(f"{name}.reference{''.join(Path(panel.vcf).suffixes[-2:])}")
+        reference.unlink(missing_ok=True)
+        reference.symlink_to(Path(panel.vcf).resolve())
+        command += [f"ref={reference.name}", "impute=false"]
     if genetic_map:
         _rename_map(genetic_map, f"{prefix}.map", chrom)
-        command.append(f"map={prefix}.map")
+        command.append(f"map={name}.map")
     environment = dict(os.environ, JAVA_TOOL_OPTIONS=f"-Xmx{int(memory_mb * HEAP_SHARE)}m")
-    run(command, log=f"{prefix}.stdout", env=environment)
+    run(command, log=f"{prefix}.stdout", env=environment, folder=prefix.parent)
     places, filled = read_vcf_calls(f"{prefix}.vcf.gz", len(fam))
     wanted = list(zip(bim["pos"].to_numpy()[rows].tolist(), alleles["ref"], alleles["alt"], strict=True))
     if places != wanted:

@@ -11,7 +11,7 @@ import pytest
 
 from gcamccl.workflow.artifacts import ROOT
 
-PARTS = ("Snakefile", "rules", "workflow", "src", "config", "profiles", "resources", "pyproject.toml")
+PARTS = ("Snakefile", "rules", "workflow", "src", "config", "envs", "profiles", "resources", "pyproject.toml")
 
 
 class Project:

@@ -15,7 +15,7 @@ class ToolError(RuntimeError):
     """An external program failed; the message holds the command and the program's own last error line."""
 
 
-def run(command, log=None, env=None):
+def run(command, log=None, env=None, folder=None):
     """Run an external program.
 
     Parameters
@@ -25,6 +25,8 @@ def run(command, log=None, env=None):
         File the program's stdout and stderr go to.
     env : dict, optional
         The whole environment of the program.
+    folder : Path, optional
+        Folder the program runs in.
 
     Returns
     -------
@@ -41,7 +43,14 @@ def run(command, log=None, env=None):
     command = [str(word) for word in command]
     try:
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env, check=False
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=env,
+            cwd=folder,
+            check=False,
         )
     except FileNotFoundError:
         raise InputError(command[0], "this program is not installed", "README.md says how to install it") from None
