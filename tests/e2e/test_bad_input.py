@@ -20,9 +20,9 @@ def study(project, tmp_path):
     shutil.copytree(source / "scans", home / "scans")
     folder = home / "study"
 
-    def overlays(**changes):
+    def overlays(run=None, **changes):
         lines = {
-            "simulated": "false",
+            "simulated": False,
             "participants": folder / "participants.tsv",
             "genotypes": [str(folder / "genotypes" / name) for name in ("hh610", "hh550", "omni")],
             "reference_panel": folder / "reference/panel.chr{chrom}.vcf.gz",
@@ -33,11 +33,8 @@ def study(project, tmp_path):
             "gene_bodies": folder / "genes/glist-hg19",
             "gene_sets": [str(folder / "gene_sets/simulated.gmt")],
         } | changes
-        text = "study:\n" + "".join(
-            f"  {key}: {value if value == 'false' else json.dumps(value, default=str)}\n"
-            for key, value in lines.items()
-        )
-        return project.overlay("study.yaml", text)
+        overlay = {"study": lines} | ({"run": run} if run else {})
+        return project.overlay("study.yaml", json.dumps(overlay, default=str))  # JSON is YAML
 
     return folder, overlays
 
@@ -55,18 +52,20 @@ def fails(project, overlays, *words, until=None):
 
 
 def test_a_study_of_ones_own_files(project, study):
-    """Files of one's own, in a folder with an awkward name and with another score column, give the same cohort."""
+    """Files of one's own, in a folder with an awkward name and with another score column, give the same results."""
     folder, overlays = study
     path = folder / "participants.tsv"
     path.write_text(path.read_text().replace("\tscore\t", "\twrat\t", 1))
     planned = project.planned(overlays=overlays(score="wrat"))
     assert "simulate_study" not in planned
     assert planned["preprocess"] == 60
-    done = project.snakemake("--until", "cohort", overlays=overlays(score="wrat"))
+    done = project.snakemake(overlays=overlays(score="wrat", run={"name": "own"}))
     assert done.returncode == 0, done.stdout[-4000:]
-    made = max((project.folder / "results/cohort").iterdir(), key=lambda path: path.stat().st_mtime)
-    for name in ("fc.npy", "dosage.npy", "labels.npy", "cohort.tsv"):
-        assert (made / name).read_bytes() == (project.run / "cohort" / name).read_bytes(), name
+    own = project.folder / "results/runs/own"
+    for name in ("cohort/fc.npy", "cohort/dosage.npy", "cohort/cohort.tsv", "compare/table3.tsv", "threshold/snps.tsv"):
+        assert (own / name).read_bytes() == (project.run / name).read_bytes(), name
+    assert (own / "report/report.html").stat().st_size > 10_000
+    assert not (own / "simulate").exists()
 
 
 def test_bad_configuration(project):
