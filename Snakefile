@@ -29,5 +29,9 @@ rule all:
         "<report>/report.html",
 
 
+onstart:
+    runs.begin(RESULTS, CONFIG["run"]["name"], KEYS)
+
+
 onerror:
     explain_failure()

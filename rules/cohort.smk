@@ -38,7 +38,7 @@ rule cohort:
         connectivity=folder_of("connectivity"),
         genotype_qc=folder_of("genotype_qc"),
         loci=folder_of("eqtl_filter"),
-        score="score" if CONFIG["study"]["simulated"] else CONFIG["study"]["score"],
+        score=SCORE,
     message:
         "cohort: groups, splits, permutations"
     shell:

@@ -22,7 +22,12 @@ from gcamccl.simulate import layout
 from gcamccl.workflow import artifacts, runs
 from gcamccl.workflow.config import check, plain
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.study import read_participants, route
+from gcamccl.workflow.study import (
+    SCAN_FILES,
+    read_participants,
+    route,
+    scan_key,
+)
 
 STARTED = time.time()
 RESULTS = "results"
@@ -40,6 +45,8 @@ def planned():
         else:
             study = dict(settings["study"], truth=None)
             people = read_participants(study["participants"], study["score"])
+            for row in people:
+                row["scan"] = scan_key(row)
             recipes = artifacts.recipes(settings, people)
             study["gtex_eqtl_files"] = sorted(
                 glob(os.path.join(study["gtex_eqtl"], "*signif*pairs*"))
@@ -54,6 +61,7 @@ KEYS = {stage: artifacts.digest(recipe) for stage, recipe in RECIPES.items()}
 CHROMOSOMES = CONFIG["study"]["chromosomes"]
 BY_ID = {row["participant_id"]: row for row in PARTICIPANTS}
 SCANNED = [name for name, row in BY_ID.items() if route(row)]
+SCAN_KEYS = [scan_key(BY_ID[name]) for name in SCANNED]
 GENOTYPE_FILES = [
     f"{prefix}{suffix}"
     for prefix in STUDY.genotypes
@@ -74,10 +82,15 @@ pathvars:
 
 wildcard_constraints:
     participant="[A-Za-z0-9][A-Za-z0-9_-]*",
+    scan="[0-9a-f]{8}",
     chrom=r"\d+",
     replicates=r"\d+-\d+",
     group="low|high",
     method="[a-z_]+",
+
+
+# Name of the score column: a simulated study has its own participants table.
+SCORE = "score" if CONFIG["study"]["simulated"] else CONFIG["study"]["score"]
 
 
 def stage_folder(stage):
@@ -111,8 +124,7 @@ def recipe(stage):
 
 def scan_columns(row):
     """A person's files by column of the participants table."""
-    columns = ("bold", "t1w", "preproc_bold", "confounds", "timeseries")
-    return {column: row[column] for column in columns if row.get(column)}
+    return {column: row[column] for column in SCAN_FILES if row.get(column)}
 
 
 def scan_files(wildcards):
@@ -201,11 +213,7 @@ def finish_run():
         and workflow.executor_plugin is not None
         and not workflow.dryrun
     )
-    if (
-        executed
-        and not FAILED
-        and os.path.exists(f"{stage_folder('report')}/artifact.json")
-    ):
+    if executed and not FAILED and runs.is_complete(RESULTS, KEYS):
         runs.link(RESULTS, CONFIG["run"]["name"], KEYS)
         print(runs.where_to_look(RESULTS, CONFIG["run"]["name"]), file=sys.stderr)
 

@@ -29,10 +29,11 @@ rule compare:
         out=folder,
         cohort=folder_of("cohort"),
         train=train_folders,
+        views=CONFIG["train"]["views"],
     message:
         "compare: {wildcards.method}"
     shell:
-        "python {params.program:q} --method {wildcards.method} --cohort {params.cohort:q} {params.train}"
+        "python {params.program:q} --method {wildcards.method} --cohort {params.cohort:q} {params.train} --views {params.views}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"
 
 

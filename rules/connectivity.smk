@@ -5,9 +5,24 @@
 
 rule connectivity:
     input:
-        series=expand("<preprocess>/{participant}/timeseries.npy", participant=SCANNED),
-        motion=expand("<preprocess>/{participant}/motion.tsv", participant=SCANNED),
-        quality=expand("<preprocess>/{participant}/quality.json", participant=SCANNED),
+        expand(
+            "<preprocess>/{participant}/{scan}/timeseries.npy",
+            zip,
+            participant=SCANNED,
+            scan=SCAN_KEYS,
+        ),
+        expand(
+            "<preprocess>/{participant}/{scan}/motion.tsv",
+            zip,
+            participant=SCANNED,
+            scan=SCAN_KEYS,
+        ),
+        expand(
+            "<preprocess>/{participant}/{scan}/quality.json",
+            zip,
+            participant=SCANNED,
+            scan=SCAN_KEYS,
+        ),
         # ancient: the key says whether the table's people changed, its time stamp does not.
         participants=ancient(STUDY.participants),
     output:
@@ -32,8 +47,9 @@ rule connectivity:
         out=folder,
         preprocessed=folder_of("preprocess"),
         atlas=CONFIG["preprocess"]["atlas"],
+        score=SCORE,
     message:
         "connectivity: everybody"
     shell:
         "python {params.program:q} --preprocessed {params.preprocessed:q} --atlas {params.atlas:q}"
-        " --participants {input.participants:q} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"
+        " --participants {input.participants:q} --score {params.score:q} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

@@ -1,19 +1,19 @@
 # preprocess: one person's scan to ROI time series, motion and scan quality; one job a person.
 # Needs the person's files of the participants table (bold + t1w | preproc_bold + confounds | timeseries).
-# Leaves <id>/timeseries.npy, motion.tsv, quality.json; for images also qc.png.
+# Leaves <id>/<scan key>/timeseries.npy, motion.tsv, quality.json; for images also qc.png.
 
 
 rule preprocess:
     input:
         unpack(scan_files),
     output:
-        timeseries="<preprocess>/{participant}/timeseries.npy",
-        motion="<preprocess>/{participant}/motion.tsv",
-        quality="<preprocess>/{participant}/quality.json",
+        timeseries="<preprocess>/{participant}/{scan}/timeseries.npy",
+        motion="<preprocess>/{participant}/{scan}/motion.tsv",
+        quality="<preprocess>/{participant}/{scan}/quality.json",
     log:
-        "<preprocess>/{participant}/log.txt",
+        "<preprocess>/{participant}/{scan}/log.txt",
     benchmark:
-        "<preprocess>/{participant}/benchmark.tsv"
+        "<preprocess>/{participant}/{scan}/benchmark.tsv"
     conda:
         "../envs/gcamccl.yaml"
     threads: 1

@@ -45,7 +45,8 @@ def list_runs(results):
     current = latest.resolve().name if latest.exists() else None
     for name in runs.known(results):
         run = runs.read(results, name)
-        print(f"{name}{'  (latest)' if name == current else ''}  {run['linked']}")
+        state = "" if run["complete"] else "  (not complete)"
+        print(f"{name}{'  (latest)' if name == current else ''}{state}  {run['linked']}")
         for stage, key in run["keys"].items():
             print(f"    {stage:<14}{key}")
     if not runs.known(results):
@@ -64,6 +65,8 @@ def show_diff(results, first, second):
 def prune(results, remove):
     """List artifacts no run refers to; remove them if `remove`."""
     found = runs.unreferenced(results)
+    if remove and any((results.parent / ".snakemake" / "locks").glob("*")):
+        raise InputError(results.parent / ".snakemake/locks", "a Snakemake run is going on", "wait until it has ended")
     for folder, size in found:
         print(f"{size / 1e6:10.1f} MB  {folder}")
     total = sum(size for _, size in found) / 1e6

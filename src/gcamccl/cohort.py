@@ -235,12 +235,13 @@ def permuted_labels(labels, family, site, rng):
     place = [value if isinstance(value, str) else "" for value in site]
     alike = {}
     for rows in units.values():
-        rows = sorted(rng.permutation(rows), key=lambda row: place[row])
-        alike.setdefault(tuple(place[row] for row in rows), []).append(rows)
+        # Two independent orders within each site, one to give labels from and one to take them in.
+        giving, taking = (sorted(rng.permutation(rows), key=lambda row: place[row]) for _ in range(2))
+        alike.setdefault(tuple(place[row] for row in giving), []).append((giving, taking))
     result = labels.copy()
     for members in alike.values():
-        members = np.array(members)
-        result[members] = labels[members[rng.permutation(len(members))]]
+        giving, taking = (np.array(rows) for rows in zip(*members, strict=True))
+        result[taking] = labels[giving[rng.permutation(len(giving))]]
     return result
 
 

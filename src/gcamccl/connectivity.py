@@ -229,15 +229,13 @@ def _confounds(folder, n_volumes, settings):
     return motion[list(MOTION_COLUMNS)].to_numpy(float)
 
 
-def group(preprocessed, participants, n_rois, settings):
+def group(folders, n_rois, settings):
     """Connectivity of everybody, and who is left out and why.
 
     Parameters
     ----------
-    preprocessed : str or Path
-        Folder with one folder a person.
-    participants : list of str
-        Those without a folder have no scan: reason ``no_scan``.
+    folders : dict of str to Path or None
+        participant_id -> the person's folder of the preprocess stage; None: no scan, reason ``no_scan``.
     n_rois : int
     settings : dict
         Config section ``connectivity``.
@@ -252,31 +250,30 @@ def group(preprocessed, participants, n_rois, settings):
         More than half of the people with scans would be excluded, or there is none.
     """
     matrices, rows, excluded = [], [], []
-    for name in participants:
-        folder = Path(preprocessed) / name
-        if not folder.is_dir():
+    for name, folder in folders.items():
+        if folder is None:
             excluded.append((name, "no_scan", None, None))
             rows.append({"participant_id": name, "included": False})
             continue
-        fc, row, reasons = person(folder, n_rois, settings)
+        fc, row, reasons = person(Path(folder), n_rois, settings)
         rows.append(dict(row, participant_id=name))
         excluded += [(name, *reason) for reason in reasons]
         if not reasons:
             matrices.append(fc)
     quality = pd.DataFrame(rows, columns=list(QC_COLUMNS))
     excluded = pd.DataFrame(excluded, columns=["participant_id", "reason", "value", "limit"])
-    _enough_left(quality, excluded, settings, preprocessed)
+    _enough_left(quality, excluded, settings)
     kept = quality[quality["included"].astype(bool)]
     people = kept[["participant_id", "n_volumes", "residual_dof"]].astype({"n_volumes": int, "residual_dof": int})
     return Group(np.stack(matrices), people.reset_index(drop=True), quality, excluded)
 
 
-def _enough_left(quality, excluded, settings, where):
+def _enough_left(quality, excluded, settings):
     """Stop if the limits throw out more people than they keep: then a limit is wrong for these scans."""
     scanned = quality["n_volumes"].notna()
     n_scanned, n_out = int(scanned.sum()), int((scanned & ~quality["included"].astype(bool)).sum())
     if not n_scanned:
-        raise InputError(where, "nobody has a scan")
+        raise InputError("participants table", "nobody has a scan")
     if n_out <= FEWEST_KEPT * n_scanned:
         return
     found = excluded[excluded["reason"] != "no_scan"]
@@ -288,5 +285,7 @@ def _enough_left(quality, excluded, settings, where):
             f"connectivity.{reason} {rows['limit'].iloc[0]:g}{metric}: {len(rows)} people, median {middle:.3g}"
         )
     raise InputError(
-        where, f"{n_out} of {n_scanned} people with scans would be excluded by " + ", ".join(parts), "check that limit"
+        "connectivity",
+        f"{n_out} of {n_scanned} people with scans would be excluded by " + ", ".join(parts),
+        "check that limit",
     )

@@ -67,6 +67,23 @@ def test_a_study_of_ones_own_files(project, study):
     assert (own / "report/report.html").stat().st_size > 10_000
     assert not (own / "simulate").exists()
 
+    # A corrected line concerns its person and what looks at everybody; a withdrawn scan is really out.
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table.loc[20, "repetition_time"] = "2.5"
+    table.to_csv(path, sep="\t", index=False)
+    planned = project.planned(overlays=overlays(score="wrat"))
+    assert (planned["preprocess"], planned["connectivity"]) == (1, 1)
+    assert "genotype_qc" not in planned
+    table.loc[30, ["timeseries", "repetition_time"]] = "n/a"
+    table.to_csv(path, sep="\t", index=False)
+    done = project.snakemake("--until", "connectivity", overlays=overlays(score="wrat"))
+    assert done.returncode == 0, done.stdout[-4000:]
+    made = max((project.folder / "results/connectivity").iterdir(), key=lambda folder: folder.stat().st_mtime)
+    assert "sub-031\tno_scan" in (made / "excluded.tsv").read_text()
+    assert "sub-031" not in (made / "people.tsv").read_text()
+    quality = pd.read_csv(made / "group_bold_qc.tsv", sep="\t").set_index("participant_id")
+    assert quality.loc["sub-021", "repetition_time_s"] == 2.5
+
 
 def test_bad_configuration(project):
     overlays = project.overlay("bad.yaml", "train: {epochs: many}\nthreshold: {max: 1}\n")

@@ -338,7 +338,7 @@ def chosen(table, t, first, number, rng, selected):
         table.loc[rows, "frequency"] = rng.uniform(0.72, 1, len(rows))
     table["frequency_permuted"] = rng.uniform(0, 0.65, len(table))
     table["selected"] = table["frequency"] > 0.7
-    table["sign"] = np.sign(t).astype(int)
+    table["sign"] = np.sign(t).astype(int) * np.where(table["class"] == "high", 1, -1)
     table["t"], table["p"] = t, 2 * stats.norm.sf(np.abs(t))
     table["q"] = stats.false_discovery_control(table["p"])
     return table

@@ -141,3 +141,15 @@ def test_a_job_in_the_wrong_folder_stops(demo, tmp_path):
     assert artifacts.check_recipe(recipe, folder) == folder.name
     with pytest.raises(InputError, match="start snakemake again"):
         artifacts.check_recipe(dict(recipe, settings={}), folder)
+
+
+def test_a_tables_content_counts_for_an_atlas_of_ones_own(demo, tmp_path):
+    atlas = tmp_path / "atlas.tsv"
+    other = copy.deepcopy(demo)
+    other["preprocess"]["atlas"] = str(atlas)
+    with pytest.raises(InputError, match="no such file"):
+        keys(other)
+    atlas.write_text("roi\tx\ty\tz\n1\t0\t0\t0\n")
+    before = keys(other)
+    atlas.write_text("roi\tx\ty\tz\n1\t2\t0\t0\n")
+    assert changed(before, keys(other))[:2] == ["preprocess", "connectivity"]

@@ -292,3 +292,14 @@ def test_stage_folders(tmp_path):
     np.save(tmp_path / "loci/dosage.npy", dosage[:-1])
     with pytest.raises(InputError, match=r"29 rows, but .*samples.tsv has 30"):
         read_loci(tmp_path / "loci", tmp_path / "genotype_qc")
+
+
+def test_a_family_of_a_unique_size_is_permuted_within():
+    """Siblings of one site exchange their labels also where no other family could exchange with theirs."""
+    labels = np.array([0, 1, 1, 0, 1, 0], np.int8)
+    family = ["a", "a", "a", "b", "b", None]
+    seen = {
+        tuple(permuted_labels(labels, family, [None] * 6, np.random.default_rng(seed)).tolist()) for seed in range(200)
+    }
+    assert len(seen) == 6  # 3 places of the low one among a's three, 2 among b's two
+    assert all(row[5] == 0 and sum(row[:3]) == 2 and sum(row[3:5]) == 1 for row in seen)

@@ -58,6 +58,10 @@ def test_all_errors_are_listed_in_one_go(tmp_path):
     [
         ("cohort: {train_fraction: 0.8}\nstudy: {simulated: true}\n", "add up to 1.1, not 1"),
         ("connectivity: {low_hz: 0.2}\nstudy: {simulated: true}\n", "must be above connectivity.low_hz"),
+        (
+            "activation: {methods: [gradcam]}\nstudy: {simulated: true}\n",
+            "guided_gradcam is not among activation.methods",
+        ),
         ("train: {epochs: [\n", "line 2"),
         ("- train\n", "expected a mapping"),
         ("train: {learning_rate: .nan}\nstudy: {simulated: true}\n", "learning_rate"),

@@ -130,7 +130,8 @@ def test_exclusions_have_their_reasons(tmp_path):
     write_person(tmp_path / "noisy", rng, sfnr_global=200.0, moved_mm=None)
     write_person(tmp_path / "short", rng, n_volumes=24)
     names = ["moved", "a", "noisy", "b", "c", "short", "d", "absent", "f"]
-    group = connectivity.group(tmp_path, names, R, SETTINGS)
+    folders = {name: None if name == "absent" else tmp_path / name for name in names}
+    group = connectivity.group(folders, R, SETTINGS)
     assert group.people["participant_id"].tolist() == ["a", "b", "c", "d", "f"]
     assert group.fc.shape == (5, R, R) and group.fc.dtype == np.float32
     np.testing.assert_array_equal(group.fc[1], connectivity.person(tmp_path / "b", R, SETTINGS)[0])
@@ -152,9 +153,11 @@ def test_excluding_most_people_names_the_limit(tmp_path):
         write_person(tmp_path / f"p{number}", rng, sfnr_global=50.0 if number < 3 else 400.0)
     names = [f"p{number}" for number in range(5)]
     with pytest.raises(InputError, match=r"3 of 5 people .* connectivity\.min_sfnr 275 \(sfnr_global\): 3 people"):
-        connectivity.group(tmp_path, names, R, SETTINGS)
+        connectivity.group({name: tmp_path / name for name in names}, R, SETTINGS)
     with pytest.raises(InputError, match="nobody has a scan"):
-        connectivity.group(tmp_path, ["x", "y"], R, SETTINGS)
+        connectivity.group({"x": None, "y": None}, R, SETTINGS)
+    with pytest.raises(InputError, match="no such file"):  # a scan that preprocess left nothing of is no "no_scan"
+        connectivity.group({"x": tmp_path / "x"}, R, SETTINGS)
 
 
 def test_a_band_beyond_nyquist_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from genetics_fixture import CHROMOSOMES, make, quiet, settings
 
+from gcamccl.eqtl_filter import gtex
 from gcamccl.eqtl_filter import loci as stage
 from gcamccl.genotype_qc import bed
 from gcamccl.simulate.genetic_truth import gene_of
@@ -137,6 +138,33 @@ def test_other_people_on_another_chromosome_are_an_error(study, tmp_path):
     bed.write_fileset(tmp_path / "x", calls[:, ::-1], bim, fam.iloc[::-1])
     with pytest.raises(InputError, match="its people are not those of"):
         stage.read_snps([prefixes(study)[0], tmp_path / "x"])
+
+
+def test_genotypes_of_another_build_are_an_error(study, tmp_path):
+    prefix = prefixes(study)[0]
+    bim, fam = bed.read_bim(prefix), bed.read_fam(prefix)
+    calls = bed.read_bed(prefix, len(fam), np.arange(len(bim)))
+    bed.write_fileset(tmp_path / "x", calls, bim.assign(pos=bim["pos"] + 1234), fam)
+    with pytest.raises(InputError, match=r"x\.bim: positions are not GRCh37: (\d+) of \1 SNPs .* such as rs\d+, here"):
+        stage.find_loci([tmp_path / "x"], settings("eqtl_filter"), **files(study), say=quiet)
+
+
+def test_top_genes_without_a_gene_body_are_named(study, tmp_path):
+    lines = files(study)["gene_bodies"].read_text().splitlines(keepends=True)
+    gone = study.truth["expressed_genes"][0]
+    (tmp_path / "g").write_text("".join(line for line in lines if line.split()[3] != gone))
+    said = []
+    inputs = files(study) | {"gene_bodies": tmp_path / "g"}
+    stage.find_loci(prefixes(study), settings("eqtl_filter", top_genes=5), **inputs, say=said.append)
+    expression = gtex.read_expression(inputs["gtex_expression"], settings("eqtl_filter")["tissues"])
+    top = gtex.top_expressed(expression, 5)
+    known = {line.split()[3] for line in lines} - {gone}
+    absent = sorted(set(top) - known)
+    assert gone in absent
+    line = next(text for text in said if "gene body" in text)
+    start = f"{len(absent)} of {len(top)} top expressed genes have no gene body in {tmp_path}/g: "
+    assert line.startswith(start)
+    assert line[len(start) :].removesuffix(" ...").split(", ") == absent[:10]
 
 
 def test_no_locus_is_an_error(study):

@@ -10,6 +10,7 @@ from genetics_fixture import SHARED, make, quiet, settings
 
 from gcamccl.eqtl_filter import genes as bodies
 from gcamccl.eqtl_filter import gtex
+from gcamccl.eqtl_filter.build import check_build
 from gcamccl.workflow.errors import InputError
 
 TISSUES = settings("eqtl_filter")["tissues"]
@@ -109,6 +110,46 @@ def test_a_lookup_table_without_rs_ids(tmp_path):
     (tmp_path / "l.txt").write_text("variant_id\tchr\nchr1_1_A_G_b38\tchr1\n")
     with pytest.raises(InputError, match="no column variant_id or rs_id_dbSNP"):
         gtex.look_up(["chr1_1_A_G_b38"], tmp_path / "l.txt")
+
+
+def test_a_lookup_table_without_grch37_ids_gives_no_places(tmp_path):
+    header = "variant_id\trs_id_dbSNP151_GRCh38p7\n"
+    (tmp_path / "l.txt").write_text(f"{header}chr1_10_A_G_b38\trs1\nchr1_20_A_G_b38\t.\n1_30_A_G_b37\t.\n")
+    said = []
+    names = ["chr1_10_A_G_b38", "chr1_20_A_G_b38", "1_30_A_G_b37"]
+    variants = gtex.look_up(names, tmp_path / "l.txt", said.append)
+    assert variants[["chrom", "pos", "ref", "alt"]].to_numpy().tolist() == [
+        [None, -1, "A", "G"],
+        [None, -1, "A", "G"],
+        ["1", 30, "A", "G"],
+    ]
+    assert said == [f"2 of 3 GTEx variants have no GRCh37 position in {tmp_path}/l.txt: matched by rsID only"]
+    rows = [("rs1", "1", 99, "A", "G"), ("x", "1", 20, "A", "G"), ("y", "1", 30, "A", "G")]
+    snps = pd.DataFrame(rows, columns=["snp_id", "chrom", "pos", "a1", "a2"])
+    assert list(gtex.match_snps(snps, variants)) == [True, False, True]
+    (tmp_path / "l.txt").write_text("variant_id\trs_id_dbSNP151\tvariant_id_b37\nv\t.\tchr1_20_A_G_b38\n")
+    assert list(gtex.look_up(["v"], tmp_path / "l.txt", quiet)["pos"]) == [-1]
+
+
+def placed(n, moved):
+    """SNPs of a study, `moved` of them 1000 bp off; variants of the same rsIDs, and one without a place."""
+    names = [f"rs{number}" for number in range(n)]
+    variants = pd.DataFrame({"rs_ids": [[name] for name in names], "chrom": "1", "pos": range(100, 100 + n)})
+    unknown = pd.DataFrame({"rs_ids": [["rs999"]], "chrom": [None], "pos": [-1]})
+    snps = pd.DataFrame({"snp_id": names, "chrom": "1", "pos": variants["pos"] + 1000 * (np.arange(n) < moved)})
+    snps.loc[n] = ["rs999", "1", 5]
+    return snps.assign(file=1), pd.concat([variants, unknown], ignore_index=True)
+
+
+def test_another_genome_build_is_an_error():
+    with pytest.raises(
+        InputError, match=r"s\.bim: positions are not GRCh37: 4 of 6 SNPs .* rs0, here 1:1100, .* 1:100;"
+    ):
+        check_build(*placed(6, 4), ["r.bim", "s.bim"])
+    check_build(*placed(6, 3), ["r.bim", "s.bim"])
+    check_build(*placed(4, 4), ["r.bim", "s.bim"])
+    with pytest.raises(InputError, match="lift the genotypes over"):
+        check_build(*placed(5, 5), ["r.bim", "s.bim"])
 
 
 def test_snps_match_by_name_or_place_and_only_with_their_alleles():

@@ -281,3 +281,42 @@ def test_no_common_snp_is_an_error():
 def test_steps_are_the_papers():
     names = [name for name, _, _ in qc.steps(settings("genotype_qc"))]
     assert names == ["hwe", "maf", "ld", "snp_missing", "sample_missing"]
+
+
+def test_snps_without_an_id_are_known_by_their_position_only():
+    """Dots are neither probes of one SNP nor the same SNP on two arrays."""
+    base = table_of(
+        *(("1", ".", 10, "A", "G"), ("1", ".", 20, "A", "C"), ("1", ".", 30, "A", "G"), ("1", ".", 30, "A", "C")),
+        *(("1", "1:40", 50, "A", "G"), ("1", ".", 40, "A", "G"), ("1", ".", 60, "A", "G")),
+    )
+    other = table_of(
+        *(("1", ".", 20, "T", "G"), ("1", "rs1", 10, "A", "G"), ("1", ".", 30, "A", "G"), ("1", ".", 50, "A", "G")),
+        *(("1", ".", 40, "A", "G"), ("1", "1:60", 70, "A", "G"), ("1", ".", 60, "A", "G")),
+    )
+    found = agreed(base, other)
+    assert list(found.snps[0]["id"]) == ["rs1", "1:20", "1:30:A:G", "1:40", "1:40:A:G", "1:60"]
+    assert list(found.snps[0]["row"]) == [0, 1, 2, 4, 5, 6]
+    assert list(found.snps[1]["row"]) == [1, 0, 2, 3, 4, 6]
+    assert list(found.snps[1]["array_id"]) == ["rs1", ".", ".", ".", ".", "."]
+    second = found.table.query("array == 'array1'")["action"]
+    assert list(second) == ["kept", "renamed+flipped", "renamed", "renamed", "renamed", "renamed"]
+    assert found.dropped[["id", "array", "reason"]].to_numpy().tolist() == [
+        ["1:30:A:C", "array0", "duplicate_probe"],
+        ["1:60", "array1", "not_on_array0"],
+    ]
+
+
+def test_an_array_without_any_id_goes_through(study, tmp_path):
+    bim, fam = bed.read_bim(study.genotypes[0]), bed.read_fam(study.genotypes[0])
+    calls = bed.read_bed(study.genotypes[0], len(fam), np.arange(len(bim)))
+    with_ids = pipeline.prepare(study.genotypes[:1], settings("genotype_qc"), tmp_path, tmp_path / "a", say=quiet)
+    bed.write_fileset(tmp_path / "dots", calls, bim.assign(id="."), fam)
+    without = pipeline.prepare([tmp_path / "dots"], settings("genotype_qc"), tmp_path, tmp_path / "b", say=quiet)
+    pd.testing.assert_frame_equal(
+        with_ids.attrition.query("step.str.contains('hh610') == False"),
+        without.attrition.query("step.str.contains('dots') == False"),
+    )
+    one, other = bed.read_bim(tmp_path / "a"), bed.read_bim(tmp_path / "b")
+    assert list(one["pos"]) == list(other["pos"])
+    assert list(other["id"].str.split(":").str[1].astype(int)) == list(other["pos"])
+    assert other["id"].is_unique

@@ -97,6 +97,19 @@ def test_names_and_alleles_are_normalised(fileset):
     assert list(read_fileset(fileset)[0]["a2"]) == [r[5] for r in rows]
 
 
+@pytest.mark.parametrize("code", ["12", "10", "12DI"])
+def test_alleles_one_and_two_are_no_bases(fileset, code):
+    """What plink --recode12 writes: reading it as A and C would pass every later check."""
+    rows = [line.split("\t") for line in lines_of(fileset, ".bim")]
+    put(fileset, ".bim", ["\t".join([*row[:4], code[0], code[1]]) for row in rows])
+    if len(code) > 2:
+        bim_line(1, slice(4, 6), list(code[2:]))(fileset)
+    line = 2 if len(code) > 2 else 1
+    message = rf"array\.bim: line {line}: alleles {code[0]} {code[1]}; 1/2 coding .* does not say which base"
+    with pytest.raises(InputError, match=message):
+        read_fileset(fileset)
+
+
 def broken_bed(change):
     def apply(fileset):
         path = bed.path(fileset, ".bed")

@@ -17,6 +17,7 @@ from gcamccl.simulate.scan import rigid
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.files import read_json
+from gcamccl.workflow.study import read_participants, scan_folder
 
 
 def rms_error_mm(transforms, motion, centre, radius_mm=80.0):
@@ -191,11 +192,41 @@ def test_fmriprep_output_is_sampled_where_it_says(tmp_path):
     assert result.quality["max_translation_mm"] == pytest.approx(0.01 * np.sqrt(3))
 
 
+def test_rois_outside_fmripreps_slab_are_missing(tmp_path):
+    """fMRIPrep's MNI images are zero where nothing was acquired: here below z = -20 mm."""
+    from nilearn import datasets
+
+    brain = datasets.load_mni152_brain_mask(resolution=4)
+    course = 5 * np.sin(np.arange(30.0))
+    data = np.where(brain.get_fdata() > 0.5, 500.0, 50.0)[..., None] + course
+    z = brain.affine[2, 3] + brain.affine[2, 2] * np.arange(brain.shape[2])
+    data[:, :, z < -20] = 0
+    image = nib.Nifti1Image(data.astype(np.float32), brain.affine)
+    image.header.set_zooms((4, 4, 4, 2.0))
+    image.header.set_xyzt_units("mm", "sec")
+    nib.save(image, tmp_path / "bold.nii.gz")
+    motion = pd.DataFrame(np.zeros((30, 6)), columns=list(quality.MOTION_COLUMNS))
+    motion.to_csv(tmp_path / "confounds.tsv", sep="\t", index=False)
+    settings = stage_defaults("preprocess") | {"smoothing_fwhm_mm": 0.0}
+    xyz = np.array([[0.0, -40, 20], [30, -20, -20], [30, -60, -40]])  # inside, across the edge, outside
+    result = person.from_fmriprep("a", tmp_path / "bold.nii.gz", tmp_path / "confounds.tsv", xyz, settings)
+    coverage = result.quality["roi_coverage"]
+    points = spheres.sphere_points(xyz[1:2])[0]
+    lowest = z[z >= -20].min() - 2  # half a voxel
+    assert coverage[0] == 1 and coverage[2] == 0
+    clear = (points[:, 2] > lowest).mean(), (points[:, 2] >= lowest).mean()  # points halfway may go either way
+    assert 0 < clear[0] - 1e-4 <= coverage[1] <= clear[1] + 1e-4 < 1
+    assert np.isnan(result.series).all(axis=0).tolist() == [False, False, True]
+    np.testing.assert_allclose(result.series[:, 0], 500 + course, atol=0.05)
+    assert np.corrcoef(result.series[:, 1], course)[0, 1] > 0.99
+
+
 def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
     simulated = scan_fixture.simulated_scan()
     scan_bold.write_nifti(tmp_path / "a_bold.nii.gz", simulated.bold, simulated.head.affine, 3.0)
     (tmp_path / "settings.yaml").write_text("registration_resolution_mm: 4\n")
-    (tmp_path / "people.tsv").write_text("participant_id\na\nb\n")
+    (tmp_path / "people.tsv").write_text("participant_id\tscore\tbold\na\t1\ta_bold.nii.gz\nb\t2\tn/a\n")
+    out = tmp_path / "preprocessed" / scan_folder(read_participants(tmp_path / "people.tsv")[0])
 
     def program(name, *arguments):
         command = [sys.executable, ROOT / f"workflow/scripts/{name}.py", *arguments]
@@ -203,14 +234,14 @@ def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
 
     said = program(
         *("preprocess", "--participant", "a", "--route", "raw", "--bold", tmp_path / "a_bold.nii.gz"),
-        *("--settings", tmp_path / "settings.yaml", "--out", tmp_path / "preprocessed/a"),
+        *("--settings", tmp_path / "settings.yaml", "--out", out),
     )
     assert "WARNING: no T1w" in said
-    facts = read_json(tmp_path / "preprocessed/a/quality.json")
+    facts = read_json(out / "quality.json")
     assert facts["sfnr_global"] > 275 and facts["registration_dice"] > 0.9
     assert facts["max_translation_mm"] == pytest.approx(1.0, abs=0.1)
     assert np.mean(facts["roi_coverage"]) > 0.98 and min(facts["roi_coverage"]) > 0.5
-    assert (tmp_path / "preprocessed/a/qc.png").stat().st_size > 50_000
+    assert (out / "qc.png").stat().st_size > 50_000
     folders = ("--preprocessed", tmp_path / "preprocessed", "--out", tmp_path / "fc")
     assert "1 of 2 people kept" in program("connectivity", *folders, "--participants", tmp_path / "people.tsv")
     fc = np.load(tmp_path / "fc/fc.npy")[0]

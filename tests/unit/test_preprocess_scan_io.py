@@ -223,6 +223,21 @@ def test_wrong_roi_tables_are_refused(tmp_path, change, words):
         scan_io.read_timeseries(tmp_path / "a.tsv", 264)
 
 
+@pytest.mark.parametrize("first", ["513.25", "500", "n/a"])  # repeated ones, which pandas would rename
+def test_a_roi_table_without_header_does_not_lose_its_first_volume(tmp_path, first):
+    table = np.random.default_rng(0).normal(500, 5, (30, 4)).round(2).astype(str)
+    table[0, 1:3] = first
+    (tmp_path / "a.tsv").write_text("\n".join("\t".join(row) for row in table))
+    with pytest.raises(InputError, match="no header line"):
+        scan_io.read_timeseries(tmp_path / "a.tsv", 4)
+
+
+def test_plain_roi_numbers_are_a_header(tmp_path):
+    table = pd.DataFrame(np.ones((30, 4)), columns=["1", "2", "3", "4"])
+    table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    assert scan_io.read_timeseries(tmp_path / "a.tsv", 4).shape == (30, 4)
+
+
 def test_roi_tables_need_a_repetition_time(tmp_path):
     with pytest.raises(InputError, match="repetition_time"):
         person.from_timeseries("a", tmp_path / "a.tsv", np.zeros((1, 3)), None)

@@ -11,7 +11,7 @@ from sklearn.metrics import precision_score, recall_score
 
 from gcamccl.report import checks, figure_list, maps, names, statistics, summary, tables, truth
 from gcamccl.report.collect import collect
-from gcamccl.report.figures import connections, style
+from gcamccl.report.figures import connections, heatmaps, scores, style
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 
@@ -199,15 +199,45 @@ def test_mean_connectivity_leaves_missing_rois_out(tmp_path):
 def test_recovery_equals_scikit_learn(results):
     planted = truth.recovery(results, 0.1)
     edges = results.tables["threshold/edges"].query("`class` == 'high'")
-    is_planted = [[a, b] in results.truth["edges_high"] for a, b in zip(edges["roi_a"], edges["roi_b"], strict=True)]
+    pairs = list(zip(edges["roi_a"], edges["roi_b"], strict=True))
+    is_planted = [[a, b] in results.truth["edges_high"] for a, b in pairs]
+    is_any = [[a, b] in results.truth["edges_high"] + results.truth["edges_low"] for a, b in pairs]
     row = planted.query("what == 'connections' and `class` == 'high'").set_index("rule").loc["paper's rule"]
-    assert row["n_hit"] == 10
-    assert row["precision"] == pytest.approx(precision_score(is_planted, edges["selected"]))
-    assert row["recall"] == pytest.approx(recall_score(is_planted, edges["selected"]))
+    assert row["n_hit"] == 10 and row["n_planted"] == 30
+    assert row["precision"] == pytest.approx(precision_score(is_any, edges["selected"]))
+    assert row["recall"] == pytest.approx(recall_score(is_any, edges["selected"]))
+    low = planted.query("what == 'connections' and `class` == 'low'").set_index("rule").loc["paper's rule"]
+    assert low["n_hit"] == 10  # weaker in the high group, which is a larger value for low
     own = (edges["q"] <= 0.1) & (edges["t"] > 0)
     row = planted.query("what == 'connections' and `class` == 'high'").set_index("rule").loc["univariate q"]
     assert row["precision"] == pytest.approx(precision_score(is_planted, own))
     assert row["recall"] == 1
+
+
+def test_recovery_counts_a_connection_whose_direction_is_right(results):
+    edges = pd.DataFrame(
+        [
+            ("high", 1, 2, 1),  # planted stronger in high: right
+            ("low", 1, 2, -1),  # right too: speaks against low
+            ("high", 1, 3, -1),  # planted stronger in high, said weaker
+            ("low", 1, 4, 1),  # planted stronger in low: right
+            ("high", 1, 4, -1),  # right too
+            ("low", 1, 5, 1),  # not planted
+            ("low", 1, 3, 0),  # no direction stated
+        ],
+        columns=["class", "roi_a", "roi_b", "sign"],
+    ).assign(selected=True, t=0.0, q=1.0)
+    own = replace(
+        results,
+        tables=results.tables | {"threshold/edges": edges},
+        truth=results.truth | {"edges_high": [[1, 2], [1, 3]], "edges_low": [[1, 4]]},
+    )
+    found = truth.recovery(own, 0.1).query("what == 'connections' and rule == \"paper's rule\"").set_index("class")
+    assert found["n_planted"].to_dict() == {"low": 3, "high": 3, "any": 3}
+    assert found["n_selected"].to_dict() == {"low": 4, "high": 3, "any": 4}
+    assert found["n_hit"].to_dict() == {"low": 2, "high": 2, "any": 3}
+    assert found.loc["high", "precision"] == pytest.approx(2 / 3)
+    assert found.loc["low", "recall"] == pytest.approx(2 / 3)
 
 
 def test_recovery_ranks_the_planted_gene_set(results):
@@ -252,6 +282,45 @@ def test_chance_accuracy_is_a_warning(results, table3):
     lines = checks.warnings(results, {}, level)["compare"]
     assert any("did not learn the groups" in line for line in lines)
     assert summary.sentences(results, level)[2][2]
+
+
+def test_relatives_across_training_and_test_are_a_warning(results, table3):
+    cohort = results.tables["cohort/cohort"]
+    splits = np.ones((2, len(cohort)), np.int8)
+    splits[:, :4], splits[0, 4:8], splits[1, 8:12] = 0, 2, 2
+    family = np.array([f"F{number}" for number in range(len(cohort))], object)
+
+    def lines(**families):
+        own = family.copy()
+        for place, name in families.items():
+            own[int(place[1:])] = name
+        table = cohort.assign(family_id=own)
+        study = replace(results, splits=splits, tables=results.tables | {"cohort/cohort": table})
+        return [line for line in checks.warnings(study, {}, table3)["cohort"] if "relative" in line]
+
+    assert not lines() and not lines(p0=None, p4=None)  # an unknown family is nobody's
+    assert not lines(p4="F5") and not lines(p4="F20")  # both in test; in test and validation
+    assert lines(p4="F0", p5="F0", p9="F20")[0].startswith("2 test people have a relative")
+    assert "in 1 of 2 splits" in lines(p4="F0", p5="F0")[0]
+
+
+def test_names_with_dollars_can_be_drawn(results, tmp_path):
+    tables = {
+        name: table.assign(gene_set=["costs $a_{ and $b", *table["gene_set"][1:]])
+        for name, table in results.enrichment.items()
+    }
+    with style.styled():
+        style.save(scores.pathways(tables), tmp_path / "a.png", tmp_path / "a.svg")
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def test_logarithmic_axes_have_plain_numbers(summaries):
+    with style.styled():
+        drawing = heatmaps.histograms(summaries)
+        drawing.canvas.draw()
+        labels = [text.get_text() for axis in drawing.axes for text in axis.get_yticklabels(which="both")]
+        style.plt.close(drawing)
+    assert any(labels) and not any("$" in label for label in labels)
 
 
 def test_a_branch_that_looks_at_nothing_is_a_warning(results, table3):

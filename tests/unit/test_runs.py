@@ -1,5 +1,7 @@
 """Links of runs, differences between runs, clearing up."""
 
+import os
+
 import pytest
 
 from gcamccl.cli import main
@@ -70,3 +72,29 @@ def test_failures_name_log_and_line(results):
     text = runs.failures(results, {"threshold": "k1"}, since=0)
     assert text.splitlines()[1:] == ["1 job failed:", "  ERROR: a.tsv: line 2: bad", "    more", f"    log: {log}"]
     assert "1 job" not in runs.failures(results, {"threshold": "k1"}, since=log.stat().st_mtime + 1)
+
+
+def test_a_run_in_progress_is_not_pruned(results, capsys):
+    """Artifacts of a run that has begun are referred to before it is complete."""
+    (results / "threshold/k3").mkdir()
+    runs.begin(results, "three", {"connectivity": "k0", "threshold": "k3"})
+    assert runs.unreferenced(results) == []
+    main(["--results", str(results), "runs"])
+    assert "three  (not complete)" in capsys.readouterr().out
+    (results.parent / ".snakemake/locks").mkdir(parents=True, exist_ok=True)
+    lock = results.parent / ".snakemake/locks/0.input.lock"
+    lock.touch()
+    with pytest.raises(SystemExit):
+        main(["--results", str(results), "prune", "--yes"])
+    assert "a Snakemake run is going on" in capsys.readouterr().err
+    lock.unlink()
+
+
+def test_a_report_older_than_its_inputs_is_not_complete(results):
+    report = results / "report/r1/artifact.json"
+    assert not runs.is_complete(results, {"threshold": "k1", "report": "r1"})
+    write_json(report, {})
+    assert runs.is_complete(results, {"threshold": "k1", "report": "r1"})
+    newer = report.stat().st_mtime + 10
+    os.utime(results / "threshold/k1/artifact.json", (newer, newer))
+    assert not runs.is_complete(results, {"threshold": "k1", "report": "r1"})

@@ -35,7 +35,7 @@ def test_a_stages_study_keys_are_in_the_configuration():
     participants = read_yaml(ROOT / "workflow/schemas/participants.schema.yaml")["properties"]
     for stage in STAGES:
         assert set(stage.study) <= set(study)
-        assert set(stage.participants) <= set(participants)
+        assert set(stage.participants) <= {*participants, "scan"}
 
 
 def test_every_rule_has_log_benchmark_threads_and_memory():

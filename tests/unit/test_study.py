@@ -3,7 +3,7 @@
 import pytest
 
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.study import read_participants, route
+from gcamccl.workflow.study import read_participants, route, scan_folder, scan_key
 
 
 def table(folder, text, name="participants.tsv"):
@@ -69,3 +69,19 @@ def test_the_simulated_layout_is_what_the_simulation_writes(tmp_path):
     rows = layout.participants({"n_participants": 5, "n_raw": 2, "repetition_time_s": 3.0}, tmp_path)
     assert [route(row) for row in rows] == ["raw", "raw", "timeseries", "timeseries", "timeseries"]
     assert len({row["genotype_id"] for row in rows}) == 5
+
+
+def test_the_scan_key_changes_with_what_preprocess_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    row = {"participant_id": "a", "timeseries": str(tmp_path / "a.tsv"), "repetition_time": 3.0}
+    key = scan_key(row)
+    assert scan_key({**row, "timeseries": "a.tsv"}) == key  # the same file
+    assert scan_key({**row, "score": 7.0, "age": 9.0}) == key
+    others = [
+        {**row, "repetition_time": 2.0},
+        {**row, "timeseries": "b.tsv"},
+        {**row, "timeseries": None, "bold": "a.tsv"},
+    ]
+    assert len({key, *map(scan_key, others)}) == 4
+    assert scan_key({"participant_id": "a"}) is None
+    assert scan_folder(row) == f"a/{key}"

@@ -21,6 +21,13 @@ def main():
         metavar="DIR",
         help="folders replicates-* of train, all of them; for gcamccl, ccl_svm and ccl_rf",
     )
+    parser.add_argument(
+        "--views",
+        nargs="+",
+        choices=("connectivity", "snps"),
+        default=["connectivity", "snps"],
+        help="as train.views; default: both",
+    )
     args = parser.parse_args()
     job.limit_threads(1)
     with job.run(args) as run:
@@ -34,7 +41,7 @@ def main():
         run.reads(*(folder / name for folder in args.train for name in ("predictions.parquet", "embeddings.npz")))
         run.facts["seed"] = run.settings["seed"]
         cohort = read_cohort(args.cohort)
-        table = predictions(args.method, cohort, run.settings["seed"], args.train, run.say)
+        table = predictions(args.method, cohort, run.settings["seed"], args.train, run.say, args.views)
         table.to_parquet(run.path("predictions.parquet"), index=False)
 
 

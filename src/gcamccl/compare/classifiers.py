@@ -19,6 +19,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from gcamccl.cohort import TRAIN, VALIDATION
+from gcamccl.model.network import VIEWS
 from gcamccl.workflow.errors import InputError
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)  # C of SVM and logistic regression, for features of unit mean squared norm
@@ -27,22 +28,26 @@ HIDDEN = 64  # units of the MLP, as wide as one branch's embedding
 COMPONENTS = 50  # the MLP sees this many principal components at most
 
 
-def raw_features(fc, dosage):
-    """The views that the classical methods see side by side.
+def raw_features(fc, dosage, views=VIEWS):
+    """The views that the classical methods see side by side: those that the network sees.
 
     Parameters
     ----------
     fc : ndarray of float32 (n, R, R)
         None missing.
     dosage : ndarray of float32 (n, L)
+    views : sequence of str
+        The setting ``train.views``.
 
     Returns
     -------
     list of ndarray
-        Connections, float32 (n, R (R - 1) / 2) in the order of ``numpy.triu_indices(R, 1)``, and dosages (n, L).
+        Of the views in use: connections, float32 (n, R (R - 1) / 2) in the order of ``numpy.triu_indices(R, 1)``, and
+        dosages (n, L).
     """
     above = np.triu_indices(fc.shape[1], 1)
-    return [fc[:, above[0], above[1]], dosage]
+    features = {"connectivity": fc[:, above[0], above[1]], "snps": dosage}
+    return [features[view] for view in VIEWS if view in views]
 
 
 def concatenate(views, train_rows, balanced):

@@ -8,12 +8,13 @@ from gcamccl.cohort_files import replicate_parts
 from gcamccl.compare.classifiers import fit_predict, raw_features
 from gcamccl.compare.shards import read_embeddings, read_predictions
 from gcamccl.model.inputs import fill_missing
+from gcamccl.model.network import VIEWS
 from gcamccl.workflow.errors import InputError
 
 NEEDS_TRAINING = ("gcamccl", "ccl_svm", "ccl_rf")
 
 
-def predictions(method, cohort, seed, train_folders=(), say=None):
+def predictions(method, cohort, seed, train_folders=(), say=None, views=VIEWS):
     """Test-part predictions of one method for every replicate.
 
     Parameters
@@ -27,6 +28,8 @@ def predictions(method, cohort, seed, train_folders=(), say=None):
         Needed by `NEEDS_TRAINING`.
     say : callable, optional
         Prints a line of progress.
+    views : sequence of str
+        The setting ``train.views``.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def predictions(method, cohort, seed, train_folders=(), say=None):
             score = fit_predict(method, [known[replicate]], labels, parts, seed + replicate)
         else:
             fc = fill_missing(cohort.fc, np.flatnonzero(parts == TRAIN))[0]
-            score = fit_predict(method, raw_features(fc, cohort.dosage), labels, parts, seed + replicate)
+            score = fit_predict(method, raw_features(fc, cohort.dosage, views), labels, parts, seed + replicate)
         test = np.flatnonzero(parts == TEST)
         tables.append(
             pd.DataFrame(

@@ -11,7 +11,10 @@ CHROMOSOME_NAMES = {"X": "23", "Y": "24", "XY": "25", "MT": "26", "M": "26"}
 
 
 def read_gene_bodies(path):
-    """Read a PLINK gene list: chromosome, start, end (bp, 1-based, both ends in), symbol; separated by white space.
+    """Read a PLINK gene list: chromosome, start, end (bp), symbol; separated by white space.
+
+    Positions are taken as PLINK takes them: a SNP at either end is inside. Starts in ``glist-hg19`` are 0-based (one
+    less than the gene's first base), so that there the base before a gene counts as inside it.
 
     Returns
     -------

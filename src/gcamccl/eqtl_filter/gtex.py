@@ -128,8 +128,10 @@ def variants_in_all_tissues(files, max_p, same_gene=False, say=print):
     return [row[0] for row in rows]
 
 
-def look_up(variant_ids, lookup=None):
+def look_up(variant_ids, lookup=None, say=print):
     """rsIDs and GRCh37 places of GTEx variants.
+
+    A place is taken only from an id that ends in ``_b37``; variants without one can be matched by rsID only.
 
     Parameters
     ----------
@@ -137,6 +139,8 @@ def look_up(variant_ids, lookup=None):
         ``chr1_64764_C_T_b38`` or ``1_64764_C_T_b37``.
     lookup : str or Path, optional
         GTEx's lookup table; it is read once, in a stream. Not needed for GRCh37 ids.
+    say : callable
+        Told how many variants have no GRCh37 place.
 
     Returns
     -------
@@ -173,7 +177,11 @@ def look_up(variant_ids, lookup=None):
         ).df()
         table = table.merge(found.drop_duplicates("variant_id"), on="variant_id", how="left")
     table["rs_ids"] = [re.findall(r"rs\d+", text) if isinstance(text, str) else [] for text in table["rs"]]
-    places = [_parse(text) for text in table["b37"]]
+    places = [_parse(text, "b37") for text in table["b37"]]
+    unplaced = sum(place is None for place in places)
+    if unplaced:
+        source = lookup or "their ids"
+        say(f"{unplaced} of {len(table)} GTEx variants have no GRCh37 position in {source}: matched by rsID only")
     own = [_parse(text) for text in table["variant_id"]]
     table["chrom"] = [place[0] if place else None for place in places]
     table["pos"] = [place[1] if place else -1 for place in places]
@@ -183,9 +191,11 @@ def look_up(variant_ids, lookup=None):
     return table[["variant_id", "rs_ids", "chrom", "pos", "ref", "alt"]]
 
 
-def _parse(text):
-    """(chrom, pos, ref, alt) of a GTEx variant id, or None."""
-    found = re.fullmatch(r"(?:chr)?(\w+?)_(\d+)_([ACGT]+)_([ACGT]+)_b3[78]", text) if isinstance(text, str) else None
+def _parse(text, build="b3[78]"):
+    """(chrom, pos, ref, alt) of a GTEx variant id of this genome build (a pattern), or None."""
+    if not isinstance(text, str):
+        return None
+    found = re.fullmatch(rf"(?:chr)?(\w+?)_(\d+)_([ACGT]+)_([ACGT]+)_{build}", text)
     return (found[1], int(found[2]), found[3], found[4]) if found else None
 
 

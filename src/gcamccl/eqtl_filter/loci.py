@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.eqtl_filter import gtex
+from gcamccl.eqtl_filter.build import check_build
 from gcamccl.eqtl_filter.genes import read_gene_bodies, snps_in_genes
 from gcamccl.genotype_qc import bed
 from gcamccl.genotype_qc.validate import read_fileset
@@ -54,7 +55,7 @@ def find_loci(prefixes, settings, gene_bodies, gtex_eqtl, gtex_expression, gtex_
     Raises
     ------
     InputError
-        An input is missing or malformed, or no locus is left.
+        An input is missing or malformed, positions are not GRCh37, or no locus is left.
     """
     snps, people = read_snps(prefixes)
     genes = read_gene_bodies(gene_bodies)
@@ -65,8 +66,11 @@ def find_loci(prefixes, settings, gene_bodies, gtex_eqtl, gtex_expression, gtex_
     files = gtex.find_pairs_files(gtex_eqtl, settings["tissues"])
     expression = gtex.read_expression(gtex_expression, settings["tissues"])
     top = gtex.top_expressed(expression, settings["top_genes"], settings["top_genes_rule"])
+    _say_without_body(top, genes, gene_bodies, say)
     variants = gtex.variants_in_all_tissues(files, settings["eqtl_p"], settings["same_gene"], say)
-    is_eqtl = gtex.match_snps(inside, gtex.look_up(variants, gtex_lookup))
+    placed = gtex.look_up(variants, gtex_lookup, say)
+    check_build(snps, placed, [bed.path(prefix, ".bim") for prefix in prefixes])
+    is_eqtl = gtex.match_snps(inside, placed)
     expressed = set(pairs["snp_id"][pairs["gene"].isin(top)])
     is_expressed = inside["snp_id"].isin(expressed).to_numpy()
     loci = inside[is_eqtl | is_expressed].reset_index(drop=True)
@@ -96,6 +100,15 @@ def find_loci(prefixes, settings, gene_bodies, gtex_eqtl, gtex_expression, gtex_
     )
     samples = pd.DataFrame({"genotype_id": people})
     return Loci(dosage, table, samples, own, pairs, attrition)
+
+
+def _say_without_body(top, genes, path, say):
+    """Name the top expressed genes that can hold no SNP, because the gene list has no such symbol."""
+    known = set(genes["symbol"])
+    absent = [symbol for symbol in top if symbol not in known]
+    if absent:
+        shown = ", ".join(absent[:10]) + (" ..." if len(absent) > 10 else "")
+        say(f"{len(absent)} of {len(top)} top expressed genes have no gene body in {path}: {shown}")
 
 
 def read_snps(prefixes):

@@ -1,7 +1,8 @@
 """Which SNP of one array is which of another, and on which strand: decided on the tables, before PLINK sees them.
 
 The first array sets names, positions and strand. A SNP of another array is the same if it has the same id, else if it
-has the same position. Alleles then tell the strand. What cannot be told is dropped, with its reason.
+has the same position. Alleles then tell the strand. What cannot be told is dropped, with its reason. A SNP without an
+id (``.``) is known by its position only.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ AMBIGUOUS = (BITS["A"] | BITS["T"], BITS["C"] | BITS["G"])
 SIZE = np.array([bin(mask).count("1") for mask in range(16)])
 MAX_MOVED = 0.5  # of the SNPs that two arrays share by id; more at other positions: another genome build
 MIN_FOR_BUILD_CHECK = 50
+NO_ID = "."  # as PLINK and VCF write it
 FLIP = str.maketrans("ACGT", "TGCA")
 
 
@@ -30,11 +32,11 @@ class Harmonised:
     ----------
     snps : list of DataFrame
         One an array: the SNPs all arrays share, in the order of the first array. Columns row (line of the array's
-        ``.bim``, from 0), chrom, id, cm, pos, a1, a2 as they are to be written, and array_id.
+        ``.bim``, from 0), chrom, id, cm, pos, a1, a2 as they are to be written, and array_id (as on the array).
     table : DataFrame
         id, array, array_id, action (kept, renamed, flipped, renamed+flipped).
     dropped : DataFrame
-        id (as on the array), array, step, reason.
+        id (as on the array; chrom:pos where it has none), array, step, reason.
     usable : list of int
         SNPs of each array that can be used at all.
     """
@@ -69,6 +71,7 @@ def harmonise(bims, missing, names, keep_ambiguous=False):
         Two arrays are on different genome builds, or no SNP is common to all.
     """
     dropped = []
+    bims = [_named(bim) for bim in bims]
     tables = [
         _usable(bim, share, name, keep_ambiguous, dropped)
         for bim, share, name in zip(bims, missing, names, strict=True)
@@ -87,20 +90,20 @@ def harmonise(bims, missing, names, keep_ambiguous=False):
         same = _contained(masks, other)
         flip = found & ~same & _contained(masks, turned)
         unlike = found & ~same & ~flip
-        _drop(dropped, table["array_id"].to_numpy()[partner[moved]], name, "position_differs")
-        _drop(dropped, table["array_id"].to_numpy()[partner[unlike]], name, "alleles_irreconcilable")
+        _drop(dropped, table["id"].to_numpy()[partner[moved]], name, "position_differs")
+        _drop(dropped, table["id"].to_numpy()[partner[unlike]], name, "alleles_irreconcilable")
         keep = found & ~moved & ~unlike
         masks = np.where(keep, masks | np.where(flip, turned, other), masks)
         chosen.append(np.where(keep, table.index.to_numpy()[partner], -1))
         flips.append(flip)
         unmatched = np.ones(len(table), bool)
         unmatched[partner[found]] = False
-        _drop(dropped, table["array_id"].to_numpy()[unmatched], name, f"not_on_{names[0]}")
+        _drop(dropped, table["id"].to_numpy()[unmatched], name, f"not_on_{names[0]}")
     # Two arrays with one known allele each may make an ambiguous pair, or three alleles, only together.
     unclear = np.isin(masks, AMBIGUOUS) & (not keep_ambiguous)
     common = np.all([rows >= 0 for rows in chosen], axis=0)
-    _drop(dropped, base["array_id"].to_numpy()[~common], names[0], "not_common_to_all_arrays")
-    _drop(dropped, base["array_id"].to_numpy()[common & unclear], names[0], "strand_ambiguous")
+    _drop(dropped, base["id"].to_numpy()[~common], names[0], "not_common_to_all_arrays")
+    _drop(dropped, base["id"].to_numpy()[common & unclear], names[0], "strand_ambiguous")
     keep = common & ~unclear
     if not keep.any():
         raise InputError(" + ".join(names), "no SNP is common to all arrays", "check ids, positions and genome builds")
@@ -111,9 +114,19 @@ def _drop(dropped, ids, array, reason):
     dropped.extend((name, array, "harmonise", reason) for name in ids)
 
 
+def _named(bim):
+    """Name SNPs without an id by chrom:pos, or chrom:pos:a1:a2 where that is taken; adds array_id and nameless."""
+    nameless = bim["id"] == NO_ID
+    place = bim["chrom"].astype(str) + ":" + bim["pos"].astype(str)
+    name = bim["id"].where(~nameless, place)
+    taken = nameless & name.duplicated(keep=False)
+    name = name.where(~taken, place + ":" + bim["a1"] + ":" + bim["a2"])
+    return bim.assign(array_id=bim["id"], id=name, nameless=nameless)
+
+
 def _usable(bim, missing, array, keep_ambiguous, dropped):
     """SNPs of one array that can be used at all; index: line of the ``.bim``; column mask: its alleles."""
-    table = bim.assign(array_id=bim["id"], missing=missing)
+    table = bim.assign(missing=missing)
     a1, a2 = (table[column].map(BITS) for column in ("a1", "a2"))
     table["mask"] = (a1.fillna(0).astype(int) | a2.fillna(0).astype(int)).to_numpy()
     steps = [
@@ -126,7 +139,7 @@ def _usable(bim, missing, array, keep_ambiguous, dropped):
         steps.append(("strand_ambiguous", lambda t: ~t["mask"].isin(AMBIGUOUS)))
     for reason, test in steps:
         good = test(table)
-        _drop(dropped, table["array_id"][~good], array, reason)
+        _drop(dropped, table["id"][~good], array, reason)
         table = table[good]
     return table
 
@@ -135,7 +148,7 @@ def _best_probe(table):
     """True for the probe with the fewest missing calls among those of one position, or of one id."""
     order = table.sort_values("missing", kind="stable")
     repeated = order.duplicated(["chrom", "pos"])
-    repeated |= order[~repeated].duplicated("id").reindex(order.index, fill_value=False)
+    repeated |= order[~repeated & ~order["nameless"]].duplicated("id").reindex(order.index, fill_value=False)
     return ~repeated.reindex(table.index)
 
 
@@ -147,8 +160,9 @@ def _partners(base, table, name, base_name):
     InputError
         Most SNPs with the same id lie elsewhere.
     """
-    by_id = pd.Series(np.arange(len(table)), index=table["id"])
+    by_id = pd.Series(np.arange(len(table)), index=table["id"])[~table["nameless"].to_numpy()]
     partner = by_id.reindex(base["id"]).fillna(-1).astype(int).to_numpy()
+    partner[base["nameless"].to_numpy()] = -1  # a made-up name is no evidence
     found = partner >= 0
     places, base_places = _places(table), _places(base)
     moved = found & (places[partner] != base_places)
@@ -178,12 +192,12 @@ def _contained(one, other):
 
 def _result(bims, names, rows, flips, dropped, usable):
     """Tables of a finished harmonisation; `rows` and `flips` per array, of the common SNPs."""
-    candidates = [bim["id"].to_numpy()[chosen] for bim, chosen in zip(bims, rows, strict=True)]
-    ids = _names(candidates)
+    ids = _names([bim["id"].to_numpy()[chosen] for bim, chosen in zip(bims, rows, strict=True)])
     first = bims[0].iloc[rows[0]]
     snps, tables = [], []
-    for bim, name, chosen, flip, own in zip(bims, names, rows, flips, candidates, strict=True):
+    for bim, name, chosen, flip in zip(bims, names, rows, flips, strict=True):
         here = bim.iloc[chosen]
+        own = here["array_id"].to_numpy()
         table = pd.DataFrame(
             {
                 "row": chosen,

@@ -22,7 +22,8 @@ REPACK = "write it again with: plink1.9 --bfile PREFIX --make-bed --out NEW"
 def read_fileset(prefix, allow_empty=False):
     """Check a PLINK fileset and read its tables.
 
-    Chromosome names lose ``chr`` and become PLINK's numbers; alleles become upper case letters, 1234 becomes ACGT.
+    Chromosome names lose ``chr`` and become PLINK's numbers; alleles become upper case letters, 1234 becomes ACGT
+    (where 3 or 4 occurs: 1 and 2 alone are numbers of alleles, not of bases).
 
     Parameters
     ----------
@@ -88,6 +89,16 @@ def check_bim(prefix):
     for column in ("a1", "a2"):
         table[column] = table[column].str.upper()
     used = {*table["a1"], *table["a2"]}
+    numbers = used & {*NUMBERED_ALLELES}
+    if numbers and numbers <= {"1", "2"} and not used & {*"ACGT"}:
+        row = int(np.flatnonzero(table["a1"].isin(numbers) | table["a2"].isin(numbers))[0])
+        raise InputError(
+            file,
+            f"line {row + 1}: alleles {table['a1'][row]} {table['a2'][row]}; 1/2 coding (plink --recode12) does not say"
+            " which base is which",
+            "give the fileset from before the recoding, or name the bases by the array's manifest"
+            " (plink1.9 --update-alleles)",
+        )
     if used <= {*NUMBERED_ALLELES, "0"}:
         for column in ("a1", "a2"):
             table[column] = table[column].replace(NUMBERED_ALLELES)

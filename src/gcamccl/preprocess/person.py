@@ -67,13 +67,21 @@ def from_timeseries(participant, path, xyz, repetition_time_s):
 
 
 def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetition_time_s=None):
-    """BOLD already realigned and in MNI152 space, with fMRIPrep's confounds table."""
+    """BOLD already realigned and in MNI152 space, with fMRIPrep's confounds table.
+
+    fMRIPrep writes zeros outside the acquired slab, so places without data count as outside the scan.
+    """
     scan = scan_io.read_scan(preproc_bold, repetition_time_s)
     motion = scan_io.read_confounds(confounds, len(scan.volumes))
     still = np.broadcast_to(np.eye(4), (len(scan.volumes), 4, 4))
     mean = scan.volumes.mean(axis=0, dtype=np.float32)
+    has_data = scan.volumes.min(axis=0) < scan.volumes.max(axis=0)  # varies over time, so it is not all zero either
+
+    def to_native(points):
+        return points
+
     return _extract(
-        participant, "fmriprep", scan, still, mean, motion, lambda points: points, xyz, settings, preproc_bold
+        participant, "fmriprep", scan, still, mean, motion, to_native, xyz, settings, preproc_bold, has_data
     )
 
 
@@ -141,8 +149,11 @@ def _brain(mean, affine, path):
     return mask
 
 
-def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz, settings, path):
-    """ROI time series and quality of a scan whose motion and registration are known."""
+def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz, settings, path, has_data=None):
+    """ROI time series and quality of a scan whose motion and registration are known.
+
+    `has_data`, bool (x, y, z): voxels that were acquired; None: all. The grid must not move (identity transforms).
+    """
     from gcamccl.preprocess import figures, register, resample
 
     shape, affine = scan.volumes.shape[1:], scan.affine
@@ -153,6 +164,8 @@ def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz,
     spheres, grid, slices = np.split(native, [len(points), len(points) + len(grid)])
 
     inside = resample.inside_always(spheres, shape, affine, transforms)
+    if has_data is not None:
+        inside &= resample.at_nearest_voxel(has_data, affine, spheres)
     coverage = np.bincount(roi, inside, len(xyz)) / np.bincount(roi, minlength=len(xyz))
     if not inside.any():
         raise InputError(path, "no ROI lies inside the scan", "check its orientation and that it shows a brain")

@@ -125,6 +125,29 @@ def inside_always(points, shape, affine, transforms):
     return inside
 
 
+def at_nearest_voxel(mask, affine, points):
+    """Which points have their nearest voxel in a mask; points outside its grid have not.
+
+    Parameters
+    ----------
+    mask : bool (x, y, z)
+    affine : float64 (4, 4)
+        Voxel to world, mm.
+    points : float (P, 3)
+        World mm.
+
+    Returns
+    -------
+    bool (P,)
+    """
+    inverse = np.linalg.inv(affine)
+    voxels = np.rint(points @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    in_grid = ((voxels >= 0) & (voxels < mask.shape)).all(axis=1)
+    found = np.zeros(len(points), bool)
+    found[in_grid] = mask[tuple(voxels[in_grid].T)]
+    return found
+
+
 def sample(volumes, affine, transforms, points, fwhm_mm=0.0, device="cpu"):
     """Values of every volume at points that move with the head; the volumes are smoothed first.
 

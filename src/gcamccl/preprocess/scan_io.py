@@ -245,6 +245,20 @@ def read_confounds(path, n_volumes):
     return motion
 
 
+def _needs_header(path):
+    """Refuse a table whose first line is numbers: it would be taken for names, and the first volume lost.
+
+    The plain ROI numbers 1, 2, 3, ... are names. Read apart, since pandas makes names unique by changing them.
+    """
+    names = read_tsv(path, header=None, nrows=1, dtype=str).iloc[0]
+    try:
+        numbers = names.astype(float).tolist()  # missing cells too: n/a stands for a missing ROI
+    except ValueError:
+        return
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise InputError(path, "no header line: every column name is a number", "name the ROIs in the first line")
+
+
 def read_timeseries(path, n_rois):
     """ROI time series from a TSV: one column an ROI, in the atlas's order, one row a volume.
 
@@ -252,7 +266,13 @@ def read_timeseries(path, n_rois):
     -------
     float32 (n_volumes, n_rois)
         A column without any value is a missing ROI: NaN.
+
+    Raises
+    ------
+    InputError
+        No header line, wrong number or order of columns, too few volumes, values missing in some volumes only, text.
     """
+    _needs_header(path)
     table = read_tsv(path)
     if table.shape[1] != n_rois:
         raise InputError(path, f"{table.shape[1]} columns, but the atlas has {n_rois} ROIs")

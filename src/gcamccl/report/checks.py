@@ -87,7 +87,25 @@ def _cohort(results):
             f"Only {len(results.splits)} split{'s' * (len(results.splits) > 1)}: the spread over splits is "
             "hardly known."
         )
-    return lines
+    return lines + _relatives(results)
+
+
+def _relatives(results):
+    """Families of which some are trained on and others tested: accuracy then rests on shared genes and homes too."""
+    cohort = results.tables["cohort/cohort"]
+    if "family_id" not in cohort:
+        return []
+    family = cohort["family_id"]
+    related = np.stack(
+        [(split == 2) & family.notna() & family.isin(family[split == 0].dropna()) for split in results.splits]
+    )
+    if not related.any():
+        return []
+    return [
+        f"{int(related.any(axis=0).sum())} test people have a relative (same family_id) in the training part of the "
+        f"same split, in {int(related.any(axis=1).sum())} of {len(related)} splits: the accuracy is optimistic for "
+        "people of other families."
+    ]
 
 
 def _train(results):

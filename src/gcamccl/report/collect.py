@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gcamccl.shards import cover
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, read_tsv
 
@@ -158,7 +159,7 @@ def inputs(results):
         ("train", ("replicates.json", "history.parquet", "predictions.parquet")),
         ("activation", ("maps.safetensors", "people.parquet")),
     ):
-        files += [shard / name for shard in shards(results.folders[stage]) for name in names]
+        files += [shard / name for shard in cover(results.folders[stage]) for name in names]
     return files
 
 
@@ -230,18 +231,10 @@ def gene_list(path):
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def shards(folder):
-    """Folders of the shards of replicates, in the order of their first replicate."""
-    found = [path for path in folder.glob("replicates-*") if path.is_dir()]
-    if not found:
-        raise InputError(folder, "no replicates-<first>-<last> folder in it")
-    return sorted(found, key=lambda path: int(path.name.split("-")[1]))
-
-
 def replicates(folder):
     """Table of all replicates: replicate, split, permutation, seed, best_epoch, epochs."""
     rows = []
-    for shard in shards(folder):
+    for shard in cover(folder):
         found = read_json(shard / "replicates.json")
         rows += found if isinstance(found, list) else found["replicates"]
     return pd.DataFrame(rows).sort_values("replicate", ignore_index=True)
@@ -249,4 +242,4 @@ def replicates(folder):
 
 def parquet_shards(folder, name):
     """A Parquet table of all shards, one below the other."""
-    return pd.concat([read_parquet(shard / name, ("replicate",)) for shard in shards(folder)], ignore_index=True)
+    return pd.concat([read_parquet(shard / name, ("replicate",)) for shard in cover(folder)], ignore_index=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from gcamccl.report.collect import CLASSES, shards
+from gcamccl.report.collect import CLASSES
+from gcamccl.shards import cover
 from gcamccl.workflow.errors import InputError
 
 GREY_LEVELS = 256  # Fig. 4: 8-bit grey values
@@ -85,7 +86,7 @@ def summarise(folder, replicates):
 
     permutation = dict(zip(replicates["replicate"], replicates["permutation"], strict=True))
     result = {}
-    for shard in shards(folder):
+    for shard in cover(folder):
         people = pd.read_parquet(shard / "people.parquet").sort_values(["replicate", "row"])
         labels = {number: rows["label"].to_numpy() for number, rows in people.groupby("replicate")}
         with safe_open(shard / "maps.safetensors", framework="numpy") as tensors:

@@ -40,9 +40,12 @@ def recovery(results, fdr_q):
         (hypergeometric: as many hits by a blind choice of as many); for the gene set its rank by p, n_tested, p, q,
         contained.
 
-        ``any`` counts a feature once whichever class it is in. Univariate connections belong to the class in which
-        they are stronger (sign of t, high minus low); SNPs have no planted class, so they are counted as ``any`` and,
-        for the paper's rule, per class too.
+        ``any`` counts a feature once whichever class it is in and whatever its direction. Univariate connections
+        belong to the class in which they are stronger (sign of t, high minus low). By the paper's rule the map of
+        either class may point at a connection of either kind, since ``sign`` -1 says that a larger value speaks
+        against the class. So there the planted ones of a class are all planted connections, and a hit is one whose
+        stated direction is right (sign 0 states none); p_chance ignores direction and is thus an upper bound.
+        SNPs have no planted class, so they are counted as ``any`` and, for the paper's rule, per class too.
     """
     truth = results.truth
     edges, snps = results.tables["threshold/edges"], results.tables["threshold/snps"]
@@ -74,10 +77,13 @@ def _rows(what, table, names, planted, fdr_q, by_sign):
     names = pd.Series(names, index=table.index)
     everything = set(names)
     rows, union = [], set()
+    right = _right_direction(table, names, planted) if by_sign else None
     for name in ("low", "high"):
-        found = set(names[(table["class"] == name) & table["selected"]])
+        own = (table["class"] == name) & table["selected"]
+        found = set(names[own])
         union |= found
-        rows.append(_row(what, name, PAPER, everything, planted[name], found))
+        hits = set(names[own & right]) if by_sign else None
+        rows.append(_row(what, name, PAPER, everything, planted["any" if by_sign else name], found, hits))
     rows.append(_row(what, "any", PAPER, everything, planted["any"], union))
     significant = table["q"] <= fdr_q
     if by_sign:
@@ -87,12 +93,23 @@ def _rows(what, table, names, planted, fdr_q, by_sign):
     return rows
 
 
-def _row(what, name, rule, candidates, planted, selected):
-    """Counts and rates of one way of selecting; planted features that were no candidates do not count."""
+def _right_direction(table, names, planted):
+    """Whether a row's class and sign state the planted direction: stronger in the high or in the low group."""
+    stronger_in_high = table["sign"] * np.where(table["class"] == "high", 1, -1)
+    return (names.isin(planted["high"]) & (stronger_in_high > 0)) | (
+        names.isin(planted["low"]) & (stronger_in_high < 0)
+    )
+
+
+def _row(what, name, rule, candidates, planted, selected, hits=None):
+    """Counts and rates of one way of selecting; planted features that were no candidates do not count.
+
+    `hits`: what counts as found, where that is less than all that are planted and selected.
+    """
     from scipy.stats import hypergeom
 
     planted, selected = planted & candidates, selected & candidates
-    hit = len(planted & selected)
+    hit = len(planted & selected & (selected if hits is None else hits))
     sizes = (len(candidates), len(planted), len(selected))
     return {
         **dict(zip(COLUMNS[:3], (what, name, rule), strict=True)),

@@ -11,6 +11,7 @@ from gcamccl.workflow.files import sha256
 from gcamccl.workflow.stages import BY_NAME, STAGES
 
 KEY_DIGITS = 12
+ATLAS = "resources/power264.tsv"
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parents[1]
 MACHINERY = "gcamccl.workflow"  # configuration, files, jobs: what is computed does not depend on it
@@ -139,7 +140,7 @@ def recipes(config, participants=None):
             "participants": participants_digest(participants, stage.participants)
             if participants is not None and stage.participants
             else None,
-            "shipped": {name: sha256(ROOT / name)[:KEY_DIGITS] for name in stage.shipped},
+            "shipped": {name: sha256(path)[:KEY_DIGITS] for name, path in _tables(stage, config).items()},
             "code": code_digest(stage.scripts),
         }
         if "chromosomes" in stage.study:  # a simulated study's chromosomes are a choice too
@@ -147,6 +148,17 @@ def recipes(config, participants=None):
         result[stage.name] = recipe
         keys[stage.name] = digest(recipe)
     return result
+
+
+def _tables(stage, config):
+    """Files other than code that a stage's key depends on, by name: the shipped ones, or the study's own atlas."""
+    atlas = config["preprocess"]["atlas"]
+    paths = {name: ROOT / name for name in stage.shipped}
+    if ATLAS in paths and stage.name != "simulate" and atlas != "power264":
+        if not Path(atlas).is_file():
+            raise InputError("preprocess.atlas", f"no such file {atlas}", "use power264 or the path of a table")
+        paths[ATLAS] = Path(atlas)
+    return paths
 
 
 def check_recipe(recipe, folder):

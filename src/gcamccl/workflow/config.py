@@ -83,6 +83,8 @@ def _across(config):
         lines.append(f"cohort: train_fraction, validation_fraction and test_fraction add up to {parts:g}, not 1")
     if config["connectivity"]["high_hz"] <= config["connectivity"]["low_hz"]:
         lines.append("connectivity.high_hz: must be above connectivity.low_hz")
+    if config["threshold"]["method"] not in config["activation"]["methods"]:
+        lines.append(f"threshold.method: {config['threshold']['method']} is not among activation.methods")
     study = config["study"]
     if not study["simulated"]:
         optional = {"simulated", "reference_panel", "genetic_map", "gtex_lookup"}
@@ -91,8 +93,6 @@ def _across(config):
             for key, value in study.items()
             if key not in optional and value in (None, [])
         ]
-        if config["impute"]["method"] in ("minimac4",) and not study["reference_panel"]:
-            lines.append(f"study.reference_panel: impute.method {config['impute']['method']} needs one")
     return lines
 
 

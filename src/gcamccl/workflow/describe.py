@@ -12,7 +12,7 @@ HEAD = """# Configuration
     snakemake --cores 8 --configfile my_study.yaml stricter.yaml     # laid over each other in this order
 
 Settings are checked before anything runs; all errors are listed at once, unknown keys are refused. How to run (cores,
-memory, SLURM) is not here but in `profiles/`.
+memory, scheduler) is not here but in `profiles/`.
 
 This page is made from `workflow/schemas/config.schema.yaml`:
 `python -m gcamccl.workflow.describe > config/README.md`.

@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, sha256, write_json
 
+PARTIAL = ".partial-"
 PACKAGES = (
     "numpy",
     "scipy",
@@ -85,9 +87,12 @@ class Job:
             self.settings = self.recipe["settings"]
         else:
             self.settings = stage_defaults(self.stage, args.settings)
-        self.staging = self.out / f".partial-{os.getpid()}"
+        self.out.mkdir(parents=True, exist_ok=True)
+        for left in self.out.glob(f"{PARTIAL}*"):  # of a job that was killed; Snakemake runs one job a folder
+            shutil.rmtree(left, ignore_errors=True)
+        self.staging = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.out))
         self.scratch = self.staging / "scratch"
-        self.scratch.mkdir(parents=True)
+        self.scratch.mkdir()
         self.inputs, self.outputs, self.facts = [], [], {}
         self.started, self.clock = datetime.now(UTC), time.monotonic()
 

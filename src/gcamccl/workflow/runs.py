@@ -29,9 +29,34 @@ def link(results, name, keys):
     for stage, key in keys.items():
         _point(run / stage, Path("..", "..", stage, key))
     _point(results / "latest", Path("runs", name))
-    known = run / "run.json"
-    if not (known.exists() and read_json(known)["keys"] == keys):
-        write_json(known, {"name": name, "keys": keys, "linked": datetime.now(UTC).isoformat(timespec="seconds")})
+    _note(run, keys, complete=True)
+
+
+def begin(results, name, keys):
+    """Note a run that starts, so that `unreferenced` leaves its artifacts alone before it is complete."""
+    run = Path(results) / "runs" / name
+    run.mkdir(parents=True, exist_ok=True)
+    _note(run, keys, complete=False)
+
+
+def _note(run, keys, complete):
+    """Write ``run.json`` unless it says the same already."""
+    path = run / "run.json"
+    old = read_json(path) if path.exists() else {}
+    if old.get("keys") == keys and old.get("complete") == complete:
+        return
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(path, {"name": run.name, "complete": complete, "keys": keys, "linked": now})
+
+
+def is_complete(results, keys):
+    """Whether the report of a run is there and no artifact of the run is newer than it."""
+    report = Path(results) / "report" / keys["report"] / "artifact.json"
+    if not report.exists():
+        return False
+    folders = [Path(results) / stage / key for stage, key in keys.items() if stage != "report"]
+    made = report.stat().st_mtime
+    return all(path.stat().st_mtime <= made for folder in folders for path in folder.rglob("artifact.json"))
 
 
 def _point(path, target):
@@ -164,7 +189,8 @@ def where_to_look(results, name):
     """Text that names the report and the main tables of a run."""
     folder = Path(results) / "runs" / name
     found = [folder / stage / file for stage, file in MAIN_RESULTS if (folder / stage / file).exists()]
-    return "\n".join([f"\nRun {name} is complete:", *(f"  {path}" for path in found)])
+    state = "is complete" if read(results, name)["complete"] else "is not complete; so far"
+    return "\n".join([f"\nRun {name} {state}:", *(f"  {path}" for path in found)])
 
 
 def failures(results, keys, since):

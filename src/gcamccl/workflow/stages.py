@@ -38,7 +38,8 @@ class Stage:
     shipped: tuple[str, ...] = ()
 
 
-SCAN_COLUMNS = ("participant_id", "bold", "t1w", "preproc_bold", "confounds", "timeseries")
+# "scan" is `gcamccl.workflow.study.scan_key`: route, files and repetition time.
+SCAN_COLUMNS = ("participant_id", "scan")
 
 STAGES = (
     Stage(

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
-from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.artifacts import ROOT, digest
 from gcamccl.workflow.config import read_yaml
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
 
 SCHEMA = ROOT / "workflow" / "schemas" / "participants.schema.yaml"
+SCAN_FILES = ("bold", "t1w", "preproc_bold", "confounds", "timeseries")
 ROUTES = {"bold": "raw", "preproc_bold": "fmriprep", "timeseries": "timeseries"}
 SHOWN = 20  # errors listed before "and N more"
 
@@ -23,6 +24,38 @@ def route(row):
         A row of `read_participants`.
     """
     return next((name for column, name in ROUTES.items() if row.get(column)), None)
+
+
+def scan_key(row):
+    """8 hex digits that stand for what preprocess is given of a person: route, files, repetition time.
+
+    They name the person's folder, so that a correction in the participants table never meets an older result. Files
+    below the working directory count by their path in it, so that a project can be moved.
+
+    Parameters
+    ----------
+    row : dict
+        A row of `read_participants`.
+
+    Returns
+    -------
+    str or None
+        None where there is no scan.
+    """
+    if route(row) is None:
+        return None
+    here, files = Path.cwd().resolve(), {}
+    for column in SCAN_FILES:
+        if row.get(column):
+            path = Path(row[column]).resolve()
+            files[column] = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return digest([route(row), row.get("repetition_time"), files])[:8]
+
+
+def scan_folder(row):
+    """A person's folder in the preprocess artifact, ``<participant_id>/<scan key>``; None where there is no scan."""
+    key = scan_key(row)
+    return key and f"{row['participant_id']}/{key}"
 
 
 def read_participants(path, score="score", check_files=True):

@@ -124,7 +124,7 @@ def histograms(summaries, methods=("gradcam", "guided_gradcam")):
                     100 * permuted.histogram, edges, color="black", lw=1, ls=(0, (3, 2)), label="permuted labels"
                 )
             axis.axvline(0.05 * (GREY_LEVELS - 1), color="#555555", lw=0.8, ls=":")
-            axis.set_yscale("log")
+            style.log_scale(axis)
             if axis is axes[0, 0]:
                 axis.legend(fontsize=7.5)
         row[0].set_ylabel("connections per bin (%)")

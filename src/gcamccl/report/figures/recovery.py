@@ -29,10 +29,10 @@ def panel(planted):
             colour = style.COLOURS["high"] if rule == "paper's rule" else style.COLOURS["low"]
             axis.plot(values, np.arange(len(rows)), marker, ms=7, color=colour, mec="black", mew=0.6, ls="", label=rule)
         if measure == "precision":
-            base = [
-                table[(table["what"] == what) & (table["class"] == name)]["base_rate"].iloc[0] for what, name in rows
-            ]
-            axis.plot(base, np.arange(len(rows)), "|", ms=14, mew=1.8, color="black", label="share planted (chance)")
+            # both rules of a row: they can have different planted features
+            places = [rows.index(pair) for pair in zip(table["what"], table["class"], strict=True)]
+            base = table["base_rate"].astype(float)
+            axis.plot(base, places, "|", ms=14, mew=1.8, color="black", label="share planted (chance)")
         axis.set_title(measure)
         axis.set_xlim(-0.03, 1.03)
         axis.grid(axis="both", color="#E8E8E8", lw=0.6)

@@ -4,6 +4,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 # Okabe and Ito's colour-blind safe palette; class colours also differ in lightness, so they survive grey print.
 COLOURS = {"low": "#E69F00", "high": "#0072B2", "permuted": "#8C8C8C", "paper": "#000000", "accent": "#009E73"}
@@ -18,6 +19,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
     "legend.frameon": False,
+    "text.parse_math": False,  # names of the study are text, also with two $ in them
     "svg.hashsalt": "gcamccl",  # the same picture gives the same file
     "svg.fonttype": "path",
     "figure.facecolor": "white",
@@ -58,6 +60,13 @@ def empty(axis, text):
     """Turn an axis into a plain statement."""
     axis.set_axis_off()
     axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, color="#444444", wrap=True)
+
+
+def log_scale(axis):
+    """Logarithmic y axis with plain numbers: matplotlib's own labels are mathtext, which `STYLE` turns off."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def network_colour(networks):
