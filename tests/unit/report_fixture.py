@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from nilearn.datasets import fetch_coords_power_2011
-from safetensors.numpy import save_file
+from report_fixture_results import N_LOCI, SPLITS, maps, pathways, record, selection
 
 from gcamccl.workflow.config import PAPER, read_yaml
 from gcamccl.workflow.files import write_json, write_tsv
@@ -17,7 +17,7 @@ NAMES = (
     "Posterior Insula",
     "Cerebellum Exterior",
 )
-N_PEOPLE, N_GROUP, N_TEST, N_LOCI, SPLITS = 240, 66, 20, 200, 2
+N_PEOPLE, N_GROUP, N_TEST = 240, 66, 20
 METHODS = ("gcamccl", "ccl_svm", "ccl_rf", "mlp_svm", "svm", "dt", "rf", "logist")
 LABELS = ("gCAM-CCL", "CCL+SVM", "CCL+RF", "MLP+SVM", "SVM", "DT", "RF", "Logist")
 PAPER_ACCURACY = (0.7501, 0.7387, 0.7419, 0.7231, 0.7082, 0.6626, 0.7119, 0.6745)
@@ -33,15 +33,6 @@ METRICS = [
     *("method", "split", "permutation", "accuracy", "sensitivity", "specificity", "f1"),
     *("balanced_accuracy", "auc"),
 ]
-SUMMARY = [
-    *("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
-    *("n_all_zero_maps", "n_maps"),
-]
-GENE_SETS = [
-    *("source", "gene_set", "set_size", "contained", "p", "q", "genes"),
-    *("p_candidates", "q_candidates", "set_size_candidates"),
-]
-EVIL = "<script>alert('set')</script> & \"quoted\""
 
 
 def make_study(root, selected=True, permuted_alike=False):
@@ -94,29 +85,6 @@ def make_study(root, selected=True, permuted_alike=False):
         },
     )
     return folders
-
-
-def record(folder, stage, **facts):
-    """Write a job's artifact.json with the paper's settings of its stage."""
-    write_json(
-        folder / "artifact.json",
-        {
-            "stage": stage,
-            "key": "0123456789ab",
-            "recipe": None,
-            "settings": read_yaml(PAPER)[stage],
-            "inputs": {},
-            "outputs": {},
-            "git": {"commit": "a" * 40, "dirty": False},
-            "versions": {"python": "3.11.2", "numpy": "2.0.0"},
-            "device": "cpu",
-            "started": "2025-01-01T00:00:00+00:00",
-            "ended": "2025-01-01T00:01:00+00:00",
-            "cpu_seconds": 12.5,
-            "peak_rss_mb": 345.6,
-            **facts,
-        },
-    )
 
 
 def imaging(folder, people, rng):
@@ -276,130 +244,6 @@ def comparison(folder, rng):
     for metric in ("sensitivity", "specificity", "f1"):
         table[f"paper_{metric}"] = np.array(PAPER_ACCURACY) - 0.02
     write_tsv(folder / "table3.tsv", table)
-
-
-def selection(folder, rois, loci, planted, rng, selected, permuted_alike):
-    """Threshold stage: edges, snps, gene lists, summary; returns the two tables of features."""
-    a, b = np.triu_indices(len(rois), 1)
-    names = rois["name"].to_numpy(dtype=object)
-    networks = rois["network"].to_numpy(dtype=object)
-    place = {pair: row for row, pair in enumerate(zip(a + 1, b + 1, strict=True))}
-    tables = []
-    t_edges, t_snps = rng.standard_normal(len(a)), rng.standard_normal(len(loci))
-    for sign, pairs in ((1, planted[:15]), (-1, planted[15:])):
-        t_edges[[place[pair] for pair in pairs]] = 6 * sign
-    t_snps[:6] = 5
-    for name, number in (("low", 75), ("high", 40)):
-        edges = pd.DataFrame(
-            {
-                "class": name,
-                "roi_a": a + 1,
-                "roi_b": b + 1,
-                "name_a": names[a],
-                "name_b": names[b],
-                "network_a": networks[a],
-                "network_b": networks[b],
-            }
-        )
-        own = [place[pair] for pair in (planted[:15] if name == "high" else planted[15:])[:10]]
-        tables.append(chosen(edges, t_edges, own, number, rng, selected))
-        snps = loci[["snp_id", "chrom", "pos", "genes"]].copy()
-        snps.insert(0, "class", name)
-        tables.append(chosen(snps, t_snps, list(range(4)), 20 if name == "low" else 12, rng, selected))
-    edges, snps = pd.concat(tables[0::2], ignore_index=True), pd.concat(tables[1::2], ignore_index=True)
-    edges.to_parquet(folder / "edges_all.parquet")
-    write_tsv(folder / "edges.tsv", edges[edges["selected"] | (edges["q"] <= 0.1)])
-    write_tsv(folder / "snps.tsv", snps)
-    rows = []
-    for view, table in (("connectivity", edges), ("snps", snps)):
-        for name in ("low", "high"):
-            own = table[table["class"] == name]
-            count = int(own["selected"].sum())
-            rows.append(
-                ("guided_gradcam", view, name, len(own), count, count * (0.98 if permuted_alike else 0.1), 1, 40)
-            )
-            rows.append(("gradcam", view, name, len(own), len(own), len(own), 0, 40))
-            if view == "snps":
-                genes = sorted({gene for cell in own.loc[own["selected"], "genes"] for gene in cell.split(",")})
-                (folder / f"genes_{name}.txt").write_text("".join(f"{gene}\n" for gene in genes))
-    columns = SUMMARY
-    write_tsv(folder / "summary.tsv", pd.DataFrame(rows, columns=columns))
-    return edges, snps
-
-
-def chosen(table, t, first, number, rng, selected):
-    """Add frequencies, selection and tests to a table of features; `first` are surely selected."""
-    from scipy import stats
-
-    table["frequency"] = rng.uniform(0, 0.65, len(table))
-    if selected:
-        others = np.setdiff1d(np.arange(len(table)), first)
-        rows = np.concatenate([first, rng.permutation(others)[: number - len(first)]]).astype(int)
-        table.loc[rows, "frequency"] = rng.uniform(0.72, 1, len(rows))
-    table["frequency_permuted"] = rng.uniform(0, 0.65, len(table))
-    table["selected"] = table["frequency"] > 0.7
-    table["sign"] = np.sign(t).astype(int) * np.where(table["class"] == "high", 1, -1)
-    table["t"], table["p"] = t, 2 * stats.norm.sf(np.abs(t))
-    table["q"] = stats.false_discovery_control(table["p"])
-    return table
-
-
-def maps(folder, cohort, n_rois, edges, rng):
-    """Activation stage: maps of the 20 test people of each replicate."""
-    splits = np.load(folder.parent / "cohort" / "splits.npy")
-    label = (cohort["group"] == "high").astype(int).to_numpy()
-    n_edges = n_rois * (n_rois - 1) // 2
-    high = edges["selected"].to_numpy()[n_edges:]
-    for split in range(SPLITS):
-        shard = folder / f"replicates-{2 * split}-{2 * split + 1}"
-        shard.mkdir()
-        record(shard, "activation", seed=split)
-        test = np.flatnonzero(splits[split] == 2)
-        tensors, people = {}, []
-        for number in (2 * split, 2 * split + 1):
-            shape = (len(test), 2, n_edges)
-            smooth = np.abs(rng.standard_normal(shape)).astype(np.float32) + np.linspace(
-                0, 2, n_edges, dtype=np.float32
-            )
-            fine = (rng.standard_normal(shape) ** 3).astype(np.float32)
-            fine[:, 1, high] += 4
-            smooth[0] = 0
-            for method, values in (("gradcam", smooth), ("guided_gradcam", fine)):
-                tensors[f"{number:04d}/{method}/connectivity"] = values
-                tensors[f"{number:04d}/{method}/snps"] = rng.standard_normal((len(test), 2, N_LOCI)).astype(np.float32)
-            people += [
-                (number, row, cohort["participant_id"][person], label[person]) for row, person in enumerate(test)
-            ]
-        save_file(tensors, shard / "maps.safetensors")
-        pd.DataFrame(people, columns=["replicate", "row", "participant_id", "label"]).to_parquet(
-            shard / "people.parquet"
-        )
-
-
-def pathways(folder, selected):
-    """Enrichment stage; one gene set has a hostile name."""
-    columns = GENE_SETS
-    sets = [EVIL, "planted pathway", *[f"Pathway number {n} with a name of ordinary length" for n in range(20)]]
-    for name in ("low", "high"):
-        (folder / name).mkdir()
-        record(folder / name, "enrichment")
-        p = np.array([1e-5, 1e-4, *np.linspace(0.001, 0.9, 20)])
-        rows = [
-            (
-                "simulated",
-                text,
-                40 + n,
-                5,
-                p[n],
-                min(1, 10 * p[n]),
-                "GENE1,GENE2",
-                min(1, 30 * p[n]),
-                min(1, 300 * p[n]),
-                12,
-            )
-            for n, text in enumerate(sets)
-        ]
-        write_tsv(folder / name / "enrichment.tsv", pd.DataFrame(rows if selected else [], columns=columns))
 
 
 def arguments(folders):

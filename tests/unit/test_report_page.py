@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_fixture import EVIL, arguments, make_study
+from report_fixture import arguments, make_study
+from report_fixture_results import EVIL
 
 from gcamccl.report.figure_list import FIGURES
 from gcamccl.workflow.artifacts import ROOT
