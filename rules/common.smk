@@ -18,6 +18,7 @@ os.environ.update(
     )
 )
 
+from gcamccl import bids
 from gcamccl.simulate import layout
 from gcamccl.workflow import artifacts, runs
 from gcamccl.workflow.config import check, plain
@@ -27,6 +28,7 @@ from gcamccl.workflow.study import (
     read_participants,
     route,
     scan_key,
+    scan_stem,
 )
 
 STARTED = time.time()
@@ -62,6 +64,9 @@ CHROMOSOMES = CONFIG["study"]["chromosomes"]
 BY_ID = {row["participant_id"]: row for row in PARTICIPANTS}
 SCANNED = [name for name, row in BY_ID.items() if route(row)]
 SCAN_KEYS = [scan_key(BY_ID[name]) for name in SCANNED]
+SCAN_STEMS = [scan_stem(BY_ID[name]) for name in SCANNED]
+# Names of what preprocess leaves of a person, with the wildcard {stem}.
+SCAN_NAMES = bids.derivatives("{stem}", CONFIG["preprocess"]["atlas"])
 GENOTYPE_FILES = [
     f"{prefix}{suffix}"
     for prefix in STUDY.genotypes
@@ -83,6 +88,7 @@ pathvars:
 wildcard_constraints:
     participant="[A-Za-z0-9][A-Za-z0-9_-]*",
     scan="[0-9a-f]{8}",
+    stem="sub-[A-Za-z0-9_-]+?",
     chrom=r"\d+",
     replicates=r"\d+-\d+",
     group="low|high",
@@ -131,7 +137,7 @@ def scan_files(wildcards):
     """The same as a rule's inputs, with the scan's BIDS sidecar, which preprocess looks for beside it."""
     files = scan_columns(BY_ID[wildcards.participant])
     scan = files.get("bold") or files.get("preproc_bold")
-    sidecar = re.sub(r"\.nii(\.gz)?$", ".json", scan) if scan else None
+    sidecar = str(bids.sidecar(scan)) if scan else None
     if sidecar and (CONFIG["study"]["simulated"] or os.path.exists(sidecar)):
         files["sidecar"] = sidecar
     return files

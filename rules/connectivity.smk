@@ -5,23 +5,15 @@
 
 rule connectivity:
     input:
-        expand(
-            "<preprocess>/{participant}/{scan}/timeseries.npy",
-            zip,
-            participant=SCANNED,
-            scan=SCAN_KEYS,
-        ),
-        expand(
-            "<preprocess>/{participant}/{scan}/motion.tsv",
-            zip,
-            participant=SCANNED,
-            scan=SCAN_KEYS,
-        ),
-        expand(
-            "<preprocess>/{participant}/{scan}/quality.json",
-            zip,
-            participant=SCANNED,
-            scan=SCAN_KEYS,
+        *(
+            expand(
+                f"<preprocess>/{{participant}}/{{scan}}/{SCAN_NAMES[name]}",
+                zip,
+                participant=SCANNED,
+                scan=SCAN_KEYS,
+                stem=SCAN_STEMS,
+            )
+            for name in ("timeseries", "confounds", "quality")
         ),
         # ancient: the key says whether the table's people changed, its time stamp does not.
         participants=ancient(STUDY.participants),

@@ -1,19 +1,20 @@
 # preprocess: one person's scan to ROI time series, motion and scan quality; one job a person.
 # Needs the person's files of the participants table (bold + t1w | preproc_bold + confounds | timeseries).
-# Leaves <id>/<scan key>/timeseries.npy, motion.tsv, quality.json; for images also qc.png.
+# Leaves <id>/<scan key>/<BIDS name>: ROI time series and confounds (TSV with JSON sidecars), quality (JSON); for images
+# also a page of pictures (PNG).
 
 
 rule preprocess:
     input:
         unpack(scan_files),
     output:
-        timeseries="<preprocess>/{participant}/{scan}/timeseries.npy",
-        motion="<preprocess>/{participant}/{scan}/motion.tsv",
-        quality="<preprocess>/{participant}/{scan}/quality.json",
+        timeseries=f"<preprocess>/{{participant}}/{{scan}}/{SCAN_NAMES['timeseries']}",
+        confounds=f"<preprocess>/{{participant}}/{{scan}}/{SCAN_NAMES['confounds']}",
+        quality=f"<preprocess>/{{participant}}/{{scan}}/{SCAN_NAMES['quality']}",
     log:
-        "<preprocess>/{participant}/{scan}/log.txt",
+        "<preprocess>/{participant}/{scan}/{stem}_log.txt",
     benchmark:
-        "<preprocess>/{participant}/{scan}/benchmark.tsv"
+        "<preprocess>/{participant}/{scan}/{stem}_benchmark.tsv"
     conda:
         "../envs/gcamccl.yaml"
     threads: 1

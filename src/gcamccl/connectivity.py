@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pyarrow import csv
 
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, read_tsv
 
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+MISSING = csv.ConvertOptions(null_values=["n/a", ""], strings_can_be_null=True)
 RANK_TOLERANCE = 1e-8
 CONSTANT = 1e-6  # a series whose cleaned SD is this small beside its mean holds no signal
 FEWEST_KEPT = 0.5  # excluding more people than this is a wrong limit, not bad scans
@@ -151,7 +153,7 @@ def reasons_to_exclude(facts, missing_share, residual_dof, settings):
     Parameters
     ----------
     facts : dict
-        Content of ``quality.json``. What is null there is not judged.
+        Content of ``*_qc.json``. What is null there is not judged.
     missing_share : float
         Share of ROIs that are missing.
     residual_dof : int
@@ -173,8 +175,28 @@ def reasons_to_exclude(facts, missing_share, residual_dof, settings):
     return [(name, value, settings[name]) for name, value, broken in checks if broken]
 
 
-def person(folder, n_rois, settings):
+def read_series(path, n_rois):
+    """ROI time series as `preprocess` leaves them: float64 (n_volumes, n_rois); NaN columns: ROI missing."""
+    try:
+        table = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter="\t"), convert_options=MISSING)
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    if table.num_columns != n_rois:
+        raise InputError(path, f"{table.num_columns} columns, expected {n_rois} ROIs", "use the atlas it was made with")
+    return np.stack([column.to_numpy().astype(np.float64) for column in table.columns], axis=1)
+
+
+def person(folder, names, n_rois, settings):
     """One person's connectivity and quality from their ``preprocess`` folder.
+
+    Parameters
+    ----------
+    folder : Path
+    names : dict of str to str
+        Of the files in it, as from `gcamccl.bids.derivatives`.
+    n_rois : int
+    settings : dict
+        Config section ``connectivity``.
 
     Returns
     -------
@@ -185,25 +207,18 @@ def person(folder, n_rois, settings):
         As from `reasons_to_exclude`.
     """
     folder = Path(folder)
-    facts = read_json(folder / "quality.json")
-    series = np.load(folder / "timeseries.npy", allow_pickle=False)
-    if series.ndim != 2 or series.shape[1] != n_rois:
-        raise InputError(
-            folder / "timeseries.npy",
-            f"array of {series.shape}, expected (volumes, {n_rois})",
-            "use the atlas it was made with",
-        )
+    facts = read_json(folder / names["quality"])
+    series = read_series(folder / names["timeseries"], n_rois)
     repetition_time = facts["repetition_time_s"]
     if settings["high_hz"] > 0.5 / repetition_time + 1e-9:
         raise InputError(
-            folder / "quality.json",
+            folder / names["quality"],
             f"repetition time {repetition_time:g} s carries frequencies up to {0.5 / repetition_time:.4g} Hz, "
             f"but connectivity.high_hz is {settings['high_hz']:g}",
             "lower connectivity.high_hz",
         )
-    basis = nuisance_basis(
-        len(series), repetition_time, settings["low_hz"], settings["high_hz"], _confounds(folder, len(series), settings)
-    )
+    confounds = _confounds(folder / names["confounds"], len(series), settings)
+    basis = nuisance_basis(len(series), repetition_time, settings["low_hz"], settings["high_hz"], confounds)
     missing = missing_rois(series, facts["roi_coverage"], settings["min_roi_coverage"])
     series = np.where(missing, np.nan, series)
     residual_dof = len(series) - basis.shape[1]
@@ -219,14 +234,12 @@ def person(folder, n_rois, settings):
     return fc, row, reasons
 
 
-def _confounds(folder, n_volumes, settings):
+def _confounds(path, n_volumes, settings):
     """Motion parameters (n_volumes, 6), or None where they are unknown or not wanted."""
-    motion = read_tsv(folder / "motion.tsv", columns=MOTION_COLUMNS)
-    if motion.empty or not settings["motion_parameters"]:
-        return None
+    motion = read_tsv(path, columns=MOTION_COLUMNS)[list(MOTION_COLUMNS)].to_numpy(float)
     if len(motion) != n_volumes:
-        raise InputError(folder / "motion.tsv", f"{len(motion)} rows, but {n_volumes} volumes")
-    return motion[list(MOTION_COLUMNS)].to_numpy(float)
+        raise InputError(path, f"{len(motion)} rows, but {n_volumes} volumes")
+    return None if np.isnan(motion).all() or not settings["motion_parameters"] else motion
 
 
 def group(folders, n_rois, settings):
@@ -234,8 +247,9 @@ def group(folders, n_rois, settings):
 
     Parameters
     ----------
-    folders : dict of str to Path or None
-        participant_id -> the person's folder of the preprocess stage; None: no scan, reason ``no_scan``.
+    folders : dict of str to (Path, dict) or None
+        participant_id -> the person's folder of the preprocess stage and the names of the files in it (as from
+        `gcamccl.bids.derivatives`); None: no scan, reason ``no_scan``.
     n_rois : int
     settings : dict
         Config section ``connectivity``.
@@ -250,12 +264,12 @@ def group(folders, n_rois, settings):
         More than half of the people with scans would be excluded, or there is none.
     """
     matrices, rows, excluded = [], [], []
-    for name, folder in folders.items():
-        if folder is None:
+    for name, place in folders.items():
+        if place is None:
             excluded.append((name, "no_scan", None, None))
             rows.append({"participant_id": name, "included": False})
             continue
-        fc, row, reasons = person(Path(folder), n_rois, settings)
+        fc, row, reasons = person(*place, n_rois, settings)
         rows.append(dict(row, participant_id=name))
         excluded += [(name, *reason) for reason in reasons]
         if not reasons:

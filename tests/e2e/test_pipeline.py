@@ -28,7 +28,7 @@ def digests(folder):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("log.txt", "benchmark.tsv") and "runs" not in path.parts
+        if path.is_file() and not path.name.endswith(("log.txt", "benchmark.tsv")) and "runs" not in path.parts
     }
 
 

@@ -1,9 +1,10 @@
 """Cleaning, correlation and exclusions: against least squares, nilearn and by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from gcamccl import connectivity
+from gcamccl import bids, connectivity
 from gcamccl.preprocess import quality
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
@@ -19,15 +20,26 @@ def motion(rng, n_volumes=N, largest_mm=1.0):
     return walk / np.linalg.norm(walk[:, :3], axis=1).max() * largest_mm
 
 
+def names_of(folder):
+    """Names of the files that `write_person` leaves."""
+    return bids.derivatives(bids.stem(folder.name, "scan.nii"), "power264")
+
+
+def place(folder):
+    """What `connectivity.group` and `connectivity.person` take of a person."""
+    return folder, names_of(folder)
+
+
 def write_person(folder, rng, moved_mm=1.0, n_volumes=N, series=None, **facts):
     """A preprocess folder; `moved_mm` None: motion unknown."""
     folder.mkdir()
     series = 1000 + 3 * rng.standard_normal((n_volumes, R)) if series is None else series
     known = None if moved_mm is None else motion(rng, n_volumes, moved_mm)
-    np.save(folder / "timeseries.npy", series.astype(np.float32))
-    write_tsv(folder / "motion.tsv", quality.motion_table(known))
+    names = names_of(folder)
+    write_tsv(folder / names["timeseries"], pd.DataFrame(series.astype(np.float32)))
+    write_tsv(folder / names["confounds"], quality.confounds_table(n_volumes, known))
     values = {"sfnr_global": 400.0, "sfnr_roi_median": 100.0, "roi_coverage": np.ones(R)} | facts
-    write_json(folder / "quality.json", quality.summary(folder.name, "raw", TR, n_volumes, [], known, **values))
+    write_json(folder / names["quality"], quality.summary(folder.name, "raw", TR, n_volumes, [], known, **values))
 
 
 def test_the_basis_removes_everything_outside_the_band_and_nothing_inside():
@@ -97,9 +109,9 @@ def test_motion_is_removed_where_it_is_known(tmp_path):
     moved = motion(rng)
     series = 1000 + rng.normal(size=(N, R)) + 20 * moved[:, :1]
     write_person(tmp_path / "a", rng, series=series)
-    write_tsv(tmp_path / "a/motion.tsv", quality.motion_table(moved))
-    with_motion, row, _ = connectivity.person(tmp_path / "a", R, SETTINGS)
-    without, bare, _ = connectivity.person(tmp_path / "a", R, SETTINGS | {"motion_parameters": 0})
+    write_tsv(tmp_path / "a" / names_of(tmp_path / "a")["confounds"], quality.confounds_table(N, moved))
+    with_motion, row, _ = connectivity.person(*place(tmp_path / "a"), R, SETTINGS)
+    without, bare, _ = connectivity.person(*place(tmp_path / "a"), R, SETTINGS | {"motion_parameters": 0})
     upper = np.triu_indices(R, 1)
     assert without[upper].mean() > 0.4 > 0.05 > abs(with_motion[upper].mean())
     assert row["residual_dof"] == bare["residual_dof"] - 6
@@ -113,7 +125,7 @@ def test_missing_rois_are_nan(tmp_path):
     coverage = np.ones(R)
     coverage[5] = 0.49
     write_person(tmp_path / "a", rng, series=series, roi_coverage=coverage)
-    fc, row, reasons = connectivity.person(tmp_path / "a", R, SETTINGS)
+    fc, row, reasons = connectivity.person(*place(tmp_path / "a"), R, SETTINGS)
     gone = [3, 4, 5]
     off_diagonal = ~np.eye(R, dtype=bool)
     expected = np.zeros((R, R), bool)
@@ -130,11 +142,11 @@ def test_exclusions_have_their_reasons(tmp_path):
     write_person(tmp_path / "noisy", rng, sfnr_global=200.0, moved_mm=None)
     write_person(tmp_path / "short", rng, n_volumes=24)
     names = ["moved", "a", "noisy", "b", "c", "short", "d", "absent", "f"]
-    folders = {name: None if name == "absent" else tmp_path / name for name in names}
+    folders = {name: None if name == "absent" else place(tmp_path / name) for name in names}
     group = connectivity.group(folders, R, SETTINGS)
     assert group.people["participant_id"].tolist() == ["a", "b", "c", "d", "f"]
     assert group.fc.shape == (5, R, R) and group.fc.dtype == np.float32
-    np.testing.assert_array_equal(group.fc[1], connectivity.person(tmp_path / "b", R, SETTINGS)[0])
+    np.testing.assert_array_equal(group.fc[1], connectivity.person(*place(tmp_path / "b"), R, SETTINGS)[0])
     excluded = group.excluded.set_index("participant_id")
     assert excluded["reason"].to_dict() == {
         "moved": "max_translation_mm",
@@ -153,20 +165,20 @@ def test_excluding_most_people_names_the_limit(tmp_path):
         write_person(tmp_path / f"p{number}", rng, sfnr_global=50.0 if number < 3 else 400.0)
     names = [f"p{number}" for number in range(5)]
     with pytest.raises(InputError, match=r"3 of 5 people .* connectivity\.min_sfnr 275 \(sfnr_global\): 3 people"):
-        connectivity.group({name: tmp_path / name for name in names}, R, SETTINGS)
+        connectivity.group({name: place(tmp_path / name) for name in names}, R, SETTINGS)
     with pytest.raises(InputError, match="nobody has a scan"):
         connectivity.group({"x": None, "y": None}, R, SETTINGS)
     with pytest.raises(InputError, match="no such file"):  # a scan that preprocess left nothing of is no "no_scan"
-        connectivity.group({"x": tmp_path / "x"}, R, SETTINGS)
+        connectivity.group({"x": place(tmp_path / "x")}, R, SETTINGS)
 
 
 def test_a_band_beyond_nyquist_is_refused(tmp_path):
     write_person(tmp_path / "a", np.random.default_rng(8))
     with pytest.raises(InputError, match=r"carries frequencies up to 0\.1667 Hz, but connectivity.high_hz is 0\.2"):
-        connectivity.person(tmp_path / "a", R, SETTINGS | {"high_hz": 0.2})
+        connectivity.person(*place(tmp_path / "a"), R, SETTINGS | {"high_hz": 0.2})
 
 
 def test_another_atlas_is_refused(tmp_path):
     write_person(tmp_path / "a", np.random.default_rng(9))
-    with pytest.raises(InputError, match=r"expected \(volumes, 264\)"):
-        connectivity.person(tmp_path / "a", 264, SETTINGS)
+    with pytest.raises(InputError, match="12 columns, expected 264 ROIs"):
+        connectivity.person(*place(tmp_path / "a"), 264, SETTINGS)

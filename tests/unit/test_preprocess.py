@@ -163,7 +163,7 @@ def test_roi_tables_pass_through(tmp_path):
     np.testing.assert_allclose(result.series, table.to_numpy(np.float32))
     assert result.motion is None and result.quality["max_translation_mm"] is None
     assert [n for n, share in enumerate(result.quality["roi_coverage"], 1) if not share] == [7]
-    assert quality.motion_table(None).columns[-1] == "framewise_displacement"
+    assert quality.confounds_table(60).isna().all(axis=None)
 
 
 def test_fmriprep_output_is_sampled_where_it_says(tmp_path):
@@ -237,11 +237,11 @@ def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
         *("--settings", tmp_path / "settings.yaml", "--out", out),
     )
     assert "WARNING: no T1w" in said
-    facts = read_json(out / "quality.json")
+    facts = read_json(out / "sub-a_qc.json")
     assert facts["sfnr_global"] > 275 and facts["registration_dice"] > 0.9
     assert facts["max_translation_mm"] == pytest.approx(1.0, abs=0.1)
     assert np.mean(facts["roi_coverage"]) > 0.98 and min(facts["roi_coverage"]) > 0.5
-    assert (out / "qc.png").stat().st_size > 50_000
+    assert (out / "sub-a_qc.png").stat().st_size > 50_000
     folders = ("--preprocessed", tmp_path / "preprocessed", "--out", tmp_path / "fc")
     assert "1 of 2 people kept" in program("connectivity", *folders, "--participants", tmp_path / "people.tsv")
     fc = np.load(tmp_path / "fc/fc.npy")[0]

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gcamccl import bids
 from gcamccl.atlas import read_atlas
-from gcamccl.preprocess import person, scan_io
+from gcamccl.preprocess import person, quality, scan_io, tables
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
@@ -33,7 +34,7 @@ def save(path, data, affine=None, repetition_time=2.0, unit="sec", sidecar=None)
         image.header.set_zooms((*image.header.get_zooms()[:3], repetition_time))
     nib.save(image, path)
     if sidecar is not None:
-        scan_io.sidecar_path(path).write_text(json.dumps(sidecar))
+        bids.sidecar(path).write_text(json.dumps(sidecar))
     return path
 
 
@@ -170,32 +171,32 @@ def confounds(names, rows=24):
     return pd.DataFrame(np.random.default_rng(0).normal(size=(rows, len(names))), columns=list(names))
 
 
-@pytest.mark.parametrize("names", scan_io.CONFOUND_NAMES)
+@pytest.mark.parametrize("names", tables.CONFOUND_NAMES)
 def test_confounds_old_and_new(tmp_path, names):
     table = confounds(names).assign(CSF=1.0)
     table.to_csv(tmp_path / "c.tsv", sep="\t", index=False)
-    np.testing.assert_allclose(scan_io.read_confounds(tmp_path / "c.tsv", 24), table[list(names)].to_numpy())
+    np.testing.assert_allclose(tables.read_confounds(tmp_path / "c.tsv", 24), table[list(names)].to_numpy())
 
 
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (confounds(scan_io.MOTION_COLUMNS, 23), "23 rows, but the scan has 24 volumes"),
+        (confounds(quality.MOTION_COLUMNS, 23), "23 rows, but the scan has 24 volumes"),
         (confounds(("a", "b")), "no motion parameters"),
-        (confounds(scan_io.MOTION_COLUMNS).drop(3).reindex(range(24)), "line 5: trans_x is missing"),
+        (confounds(quality.MOTION_COLUMNS).drop(3).reindex(range(24)), "line 5: trans_x is missing"),
     ],
 )
 def test_wrong_confounds_are_refused(tmp_path, table, words):
     table.to_csv(tmp_path / "c.tsv", sep="\t", index=False, na_rep="n/a")
     with pytest.raises(InputError, match=words):
-        scan_io.read_confounds(tmp_path / "c.tsv", 24)
+        tables.read_confounds(tmp_path / "c.tsv", 24)
 
 
 @needs_real_data
 @pytest.mark.parametrize("name", ["test_desc-confounds_regressors.tsv", "test-v21_desc-confounds_timeseries.tsv"])
 def test_real_fmriprep_confounds_are_read(name):
     n_volumes = len(Path(REAL / name).read_text().splitlines()) - 1
-    assert scan_io.read_confounds(REAL / name, n_volumes).shape == (n_volumes, 6)
+    assert tables.read_confounds(REAL / name, n_volumes).shape == (n_volumes, 6)
 
 
 @needs_real_data
@@ -220,7 +221,7 @@ def test_wrong_roi_tables_are_refused(tmp_path, change, words):
     table = pd.DataFrame(np.ones((30, 264)), columns=[f"roi_{number:03d}" for number in range(1, 265)])
     change(table).to_csv(tmp_path / "a.tsv", sep="\t", index=False, na_rep="n/a")
     with pytest.raises(InputError, match=words):
-        scan_io.read_timeseries(tmp_path / "a.tsv", 264)
+        tables.read_timeseries(tmp_path / "a.tsv", 264)
 
 
 @pytest.mark.parametrize("first", ["513.25", "500", "n/a"])  # repeated ones, which pandas would rename
@@ -229,13 +230,13 @@ def test_a_roi_table_without_header_does_not_lose_its_first_volume(tmp_path, fir
     table[0, 1:3] = first
     (tmp_path / "a.tsv").write_text("\n".join("\t".join(row) for row in table))
     with pytest.raises(InputError, match="no header line"):
-        scan_io.read_timeseries(tmp_path / "a.tsv", 4)
+        tables.read_timeseries(tmp_path / "a.tsv", 4)
 
 
 def test_plain_roi_numbers_are_a_header(tmp_path):
     table = pd.DataFrame(np.ones((30, 4)), columns=["1", "2", "3", "4"])
     table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
-    assert scan_io.read_timeseries(tmp_path / "a.tsv", 4).shape == (30, 4)
+    assert tables.read_timeseries(tmp_path / "a.tsv", 4).shape == (30, 4)
 
 
 def test_roi_tables_need_a_repetition_time(tmp_path):

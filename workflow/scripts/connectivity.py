@@ -20,17 +20,24 @@ def main():
     with job.run(args) as run:
         import numpy as np
 
-        from gcamccl import connectivity
+        from gcamccl import bids, connectivity
         from gcamccl.atlas import atlas_file, read_atlas
         from gcamccl.workflow.files import write_tsv
-        from gcamccl.workflow.study import read_participants, scan_folder
+        from gcamccl.workflow.study import read_participants, scan_folder, scan_stem
 
         rows = read_participants(run.reads(args.participants), args.score, check_files=False)
-        folders = {row["participant_id"]: (place := scan_folder(row)) and args.preprocessed / place for row in rows}
+        folders = {
+            row["participant_id"]: (args.preprocessed / scan_folder(row), bids.derivatives(scan_stem(row), args.atlas))
+            if scan_folder(row)
+            else None
+            for row in rows
+        }
         run.reads(atlas_file(args.atlas))
         rois = read_atlas(args.atlas)
-        files = ("timeseries.npy", "motion.tsv", "quality.json")
-        run.reads(*(folder / file for folder in folders.values() if folder for file in files))
+        places = [place for place in folders.values() if place]
+        run.reads(
+            *(folder / names[kind] for folder, names in places for kind in ("timeseries", "confounds", "quality"))
+        )
         group = connectivity.group(folders, len(rois), run.settings)
         np.save(run.path("fc.npy"), group.fc)
         write_tsv(run.path("people.tsv"), group.people)

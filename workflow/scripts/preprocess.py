@@ -26,14 +26,13 @@ def main():
             parser.error(f"--route {args.route} needs --{name.replace('_', '-')}")
     job.limit_threads(1)
     with job.run(args) as run:
-        import numpy as np
-
+        from gcamccl import bids
         from gcamccl.atlas import atlas_file, read_atlas
-        from gcamccl.preprocess import person, quality
-        from gcamccl.workflow.files import write_json, write_tsv
+        from gcamccl.preprocess import person, quality, results
 
         run.reads(atlas_file(run.settings["atlas"]))
-        xyz = read_atlas(run.settings["atlas"])[["x", "y", "z"]].to_numpy(float)
+        atlas = read_atlas(run.settings["atlas"])
+        xyz = atlas[["x", "y", "z"]].to_numpy(float)
         files = [name for name in ("bold", "t1w", "preproc_bold", "confounds", "timeseries") if getattr(args, name)]
         run.reads(*(getattr(args, name) for name in files))
         name, repetition_time = args.participant, args.repetition_time
@@ -51,9 +50,9 @@ def main():
                 result = person.from_fmriprep(
                     name, args.preproc_bold, args.confounds, xyz, run.settings, repetition_time
                 )
-        np.save(run.path("timeseries.npy"), result.series)
-        write_tsv(run.path("motion.tsv"), quality.motion_table(result.motion))
-        write_json(run.path("quality.json"), result.quality)
+        source = args.bold or args.preproc_bold or args.timeseries
+        names = bids.derivatives(bids.stem(name, source), run.settings["atlas"])
+        results.write(run.path, names, result, atlas, run.settings, source)
         for warning in result.quality["warnings"]:
             run.say(f"WARNING: {warning}")
         if result.pictures:
@@ -61,7 +60,7 @@ def main():
 
             title = quality.one_line(result.quality)
             displacement = quality.framewise_displacement(result.motion)
-            figures.page(run.path("qc.png"), name, result.motion, displacement, result.pictures, title)
+            figures.page(run.path(names["page"]), name, result.motion, displacement, result.pictures, title)
             run.say(title)
 
 

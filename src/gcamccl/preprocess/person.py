@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gcamccl.preprocess import quality, scan_io
+from gcamccl.preprocess import quality, scan_io, tables
+from gcamccl.preprocess.repetition_time import PLAUSIBLE_TR_S
 from gcamccl.preprocess.spheres import roi_means, sphere_points
 from gcamccl.workflow.errors import InputError
 
@@ -20,14 +21,18 @@ class Result:
     series : float32 (n_volumes, R)
         Scanner units; NaN columns: ROI missing.
     motion : float64 (n_volumes, 6) or None
+        mm, rad; None: unknown.
+    global_signal : float64 (n_volumes,) or None
+        Mean over the brain, scanner units; None: unknown.
     quality : dict
-        Content of ``quality.json``.
+        Content of ``*_qc.json``.
     pictures : dict
         What `gcamccl.preprocess.figures.page` draws; empty for ROI tables.
     """
 
     series: np.ndarray
     motion: np.ndarray | None
+    global_signal: np.ndarray | None
     quality: dict
     pictures: dict = field(default_factory=dict)
 
@@ -44,14 +49,14 @@ def from_timeseries(participant, path, xyz, repetition_time_s):
     repetition_time_s : float or None
         From the participants table; the table has no header to hold it.
     """
-    low, high = scan_io.PLAUSIBLE_TR_S
+    low, high = PLAUSIBLE_TR_S
     if repetition_time_s is None or not low <= repetition_time_s <= high:
         raise InputError(
             path,
             f"repetition time {repetition_time_s} s",
             "give seconds in the participants table, column repetition_time",
         )
-    series = scan_io.read_timeseries(path, len(xyz))
+    series = tables.read_timeseries(path, len(xyz))
     there = ~np.isnan(series[0])
     facts = quality.summary(
         participant,
@@ -63,7 +68,7 @@ def from_timeseries(participant, path, xyz, repetition_time_s):
         sfnr_roi_median=np.median(quality.sfnr(series[:, there])),
         roi_coverage=there.astype(float),
     )
-    return Result(series, None, facts)
+    return Result(series, None, None, facts)
 
 
 def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetition_time_s=None):
@@ -72,7 +77,7 @@ def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetitio
     fMRIPrep writes zeros outside the acquired slab, so places without data count as outside the scan.
     """
     scan = scan_io.read_scan(preproc_bold, repetition_time_s)
-    motion = scan_io.read_confounds(confounds, len(scan.volumes))
+    motion = tables.read_confounds(confounds, len(scan.volumes))
     still = np.broadcast_to(np.eye(4), (len(scan.volumes), 4, 4))
     mean = scan.volumes.mean(axis=0, dtype=np.float32)
     has_data = scan.volumes.min(axis=0) < scan.volumes.max(axis=0)  # varies over time, so it is not all zero either
@@ -175,10 +180,12 @@ def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz,
     mask = _brain(mean, affine, path)
     voxels = np.argwhere(mask)
     brain = resample.sample(scan.volumes, affine, transforms, voxels @ affine[:3, :3].T + affine[:3, 3])
-    ratio = quality.sfnr(brain)
+    ratio, global_signal = quality.sfnr(brain), brain.mean(axis=1, dtype=np.float64)
     overlap = register.dice(mask, affine, grid, in_brain)
     if overlap < register.LOW_DICE:
-        scan.warnings.append(f"brain overlaps MNI152's by a Dice coefficient of only {overlap:.2f}: look at qc.png")
+        scan.warnings.append(
+            f"brain overlaps MNI152's by a Dice coefficient of only {overlap:.2f}: look at the pictures"
+        )
     facts = quality.summary(
         participant,
         route,
@@ -186,7 +193,7 @@ def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz,
         len(scan.volumes),
         scan.warnings,
         motion,
-        sfnr_global=quality.sfnr(brain.mean(axis=1)),
+        sfnr_global=quality.sfnr(global_signal),
         sfnr_roi_median=np.nanmedian(quality.sfnr(series)),
         sfnr_voxel_median=np.median(ratio[np.isfinite(ratio)]),
         roi_coverage=coverage,
@@ -203,4 +210,4 @@ def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz,
         "carpet": figures.thin(brain),
         "slices": np.where(seen, resample.sample(mean[None], affine, still, slices)[0], 0),
     }
-    return Result(series, motion, facts, pictures)
+    return Result(series, motion, global_signal, facts, pictures)

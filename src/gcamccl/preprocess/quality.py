@@ -5,6 +5,7 @@ import pandas as pd
 
 HEAD_RADIUS_MM = 50.0  # Power et al. 2012
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+CONFOUND_COLUMNS = (*MOTION_COLUMNS, "framewise_displacement", "global_signal")
 DETREND_ORDER = 2  # Friedman & Glover 2006 (fBIRN)
 
 
@@ -30,12 +31,29 @@ def max_translation(motion):
     return float(np.linalg.norm(motion[:, :3], axis=1).max())
 
 
-def motion_table(motion):
-    """Table for ``motion.tsv``; header only where `motion` is None."""
-    columns = [*MOTION_COLUMNS, "framewise_displacement"]
-    if motion is None:
-        return pd.DataFrame(columns=columns)
-    return pd.DataFrame(np.c_[motion, framewise_displacement(motion)], columns=columns)
+def confounds_table(n_volumes, motion=None, global_signal=None):
+    """Table of confounds, one row a volume; a column that is unknown is missing throughout.
+
+    Parameters
+    ----------
+    n_volumes : int
+    motion : float (n_volumes, 6), optional
+        mm, rad.
+    global_signal : float (n_volumes,), optional
+        Mean over the brain, scanner units.
+
+    Returns
+    -------
+    DataFrame
+        `CONFOUND_COLUMNS`.
+    """
+    table = pd.DataFrame(np.nan, index=range(n_volumes), columns=list(CONFOUND_COLUMNS))
+    if motion is not None:
+        table[list(MOTION_COLUMNS)] = motion
+        table["framewise_displacement"] = framewise_displacement(motion)
+    if global_signal is not None:
+        table["global_signal"] = global_signal
+    return table
 
 
 def sfnr(series):
@@ -67,7 +85,7 @@ def finite_or_none(value):
 
 
 def summary(participant, route, repetition_time_s, n_volumes, warnings, motion=None, **values):
-    """Content of ``quality.json``.
+    """Content of ``*_qc.json``.
 
     Parameters
     ----------
@@ -96,7 +114,7 @@ def summary(participant, route, repetition_time_s, n_volumes, warnings, motion=N
 
 
 def one_line(facts):
-    """The main figures of ``quality.json`` in words."""
+    """The main figures of ``*_qc.json`` in words."""
     words = [
         f"{facts['n_volumes']} volumes, TR {facts['repetition_time_s']:g} s",
         f"translation {facts['max_translation_mm']:.2f} mm",

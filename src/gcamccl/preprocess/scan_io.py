@@ -1,24 +1,16 @@
-"""Reading scans: one orientation, one unit of time, and every fault that would give a silently wrong matrix refused."""
+"""Reading scans: one orientation, and every fault that would give a silently wrong matrix refused."""
 
-import json
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import nibabel
 import numpy as np
 
+from gcamccl.preprocess.repetition_time import header_repetition_time, resolve_repetition_time
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.files import read_tsv
 
 MIN_VOLUMES = 20  # fewer cannot be band-passed to 0.01 Hz at any usual repetition time
 MIN_VOXELS = 8  # along each axis
-PLAUSIBLE_TR_S = (0.1, 30.0)
-TR_TOLERANCE = 0.01
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-# fMRIPrep's names, newest first; before version 1.2 they were X, Y, Z, RotX, RotY, RotZ.
-CONFOUND_NAMES = (MOTION_COLUMNS, ("X", "Y", "Z", "RotX", "RotY", "RotZ"))
-UNITS_IN_S = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
 @dataclass
@@ -39,12 +31,6 @@ class Scan:
     affine: np.ndarray
     repetition_time_s: float
     warnings: list
-
-
-def sidecar_path(path):
-    """The BIDS sidecar beside a NIfTI file."""
-    path = Path(path)
-    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
 def _open(path, n_dimensions):
@@ -151,151 +137,3 @@ def read_scan(path, repetition_time_s=None):
         if low == high:
             raise InputError(path, f"volume {number} is constant ({low:g})", "the scan is incomplete or damaged")
     return Scan(volumes, affine, repetition_time, warnings)
-
-
-def header_repetition_time(image):
-    """Fourth pixel dimension of a NIfTI and its unit, as the header gives them: (value, unit name)."""
-    return float(image.header.get_zooms()[3]), image.header.get_xyzt_units()[1]
-
-
-def resolve_repetition_time(path, header, table_s=None):
-    """Repetition time from sidecar, participants table and header, in this order of trust.
-
-    Parameters
-    ----------
-    path : str or Path
-        The scan; its sidecar is looked for beside it.
-    header : (float, str)
-        As from `header_repetition_time`.
-    table_s : float, optional
-
-    Returns
-    -------
-    seconds : float
-    warnings : list of str
-
-    Raises
-    ------
-    InputError
-        None of them has one, one is out of range, or they differ by more than 1 %.
-    """
-    found, warnings = {}, []
-    sidecar = sidecar_path(path)
-    if sidecar.exists():
-        try:
-            value = json.loads(sidecar.read_text(encoding="utf-8")).get("RepetitionTime")
-        except (json.JSONDecodeError, AttributeError) as error:
-            raise InputError(sidecar, f"not a JSON object: {error}") from None
-        if value is not None:
-            found[sidecar] = value
-    if table_s is not None:
-        found["participants table"] = table_s
-    value, unit = header
-    if value > 0:
-        seconds = value * UNITS_IN_S.get(unit, 1.0)
-        if seconds > PLAUSIBLE_TR_S[1] and PLAUSIBLE_TR_S[0] <= seconds / 1000 <= PLAUSIBLE_TR_S[1]:
-            warnings.append(
-                f"repetition time {value:g} in the header is taken as milliseconds, though its unit says {unit}"
-            )
-            seconds /= 1000
-        found[f"header of {path}"] = seconds
-    if not found:
-        raise InputError(
-            path, f"repetition time {value:g} in the header and none in {sidecar.name}", "add RepetitionTime there"
-        )
-    for where, seconds in found.items():
-        in_range = isinstance(seconds, int | float) and PLAUSIBLE_TR_S[0] <= seconds <= PLAUSIBLE_TR_S[1]
-        if not in_range:
-            raise InputError(
-                where, f"repetition time {seconds!r} s is not between {PLAUSIBLE_TR_S[0]:g} and {PLAUSIBLE_TR_S[1]:g} s"
-            )
-    first, chosen = next(iter(found.items()))
-    for where, seconds in found.items():
-        if abs(seconds - chosen) > TR_TOLERANCE * chosen:
-            raise InputError(
-                path,
-                f"repetition time is {chosen:g} s in {first} but {seconds:g} s in {where}",
-                "correct the wrong one",
-            )
-    return float(chosen), warnings
-
-
-def read_confounds(path, n_volumes):
-    """Motion parameters from an fMRIPrep confounds table, old or new column names.
-
-    Returns
-    -------
-    float64 (n_volumes, 6)
-        Translations (mm), rotations (rad), as fMRIPrep has them.
-    """
-    table = read_tsv(path)
-    names = next((names for names in CONFOUND_NAMES if set(names) <= set(table.columns)), None)
-    if names is None:
-        wanted = " or ".join(", ".join(names) for names in CONFOUND_NAMES)
-        raise InputError(path, "no motion parameters", f"expected columns {wanted}")
-    if len(table) != n_volumes:
-        raise InputError(path, f"{len(table)} rows, but the scan has {n_volumes} volumes")
-    try:
-        motion = table[list(names)].to_numpy(float)
-    except ValueError as error:
-        raise InputError(path, f"motion parameters must be numbers: {error}") from None
-    if not np.isfinite(motion).all():
-        row, column = np.argwhere(~np.isfinite(motion))[0]
-        raise InputError(path, f"line {row + 2}: {names[column]} is missing")
-    return motion
-
-
-def _needs_header(path):
-    """Refuse a table whose first line is numbers: it would be taken for names, and the first volume lost.
-
-    The plain ROI numbers 1, 2, 3, ... are names. Read apart, since pandas makes names unique by changing them.
-    """
-    names = read_tsv(path, header=None, nrows=1, dtype=str).iloc[0]
-    try:
-        numbers = names.astype(float).tolist()  # missing cells too: n/a stands for a missing ROI
-    except ValueError:
-        return
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise InputError(path, "no header line: every column name is a number", "name the ROIs in the first line")
-
-
-def read_timeseries(path, n_rois):
-    """ROI time series from a TSV: one column an ROI, in the atlas's order, one row a volume.
-
-    Returns
-    -------
-    float32 (n_volumes, n_rois)
-        A column without any value is a missing ROI: NaN.
-
-    Raises
-    ------
-    InputError
-        No header line, wrong number or order of columns, too few volumes, values missing in some volumes only, text.
-    """
-    _needs_header(path)
-    table = read_tsv(path)
-    if table.shape[1] != n_rois:
-        raise InputError(path, f"{table.shape[1]} columns, but the atlas has {n_rois} ROIs")
-    if len(table) < MIN_VOLUMES:
-        raise InputError(path, f"only {len(table)} volumes; at least {MIN_VOLUMES} are needed")
-    numbers = [str(name).rpartition("_")[2] for name in table.columns]
-    if all(number.isdigit() for number in numbers) and list(map(int, numbers)) != list(range(1, n_rois + 1)):
-        raise InputError(
-            path,
-            "columns must be the ROIs 1, 2, 3, ... in the atlas's order",
-            f"found {', '.join(map(str, table.columns[:4]))}, ...",
-        )
-    try:
-        series = table.to_numpy(np.float64)
-    except ValueError as error:
-        raise InputError(path, f"the series must be numbers: {error}") from None
-    holes = ~np.isfinite(series)
-    partly = holes.any(axis=0) & ~holes.all(axis=0)
-    if partly.any():
-        column = int(partly.argmax())
-        row = int(holes[:, column].argmax())
-        raise InputError(path, f"line {row + 2}: {table.columns[column]} is missing or not finite in some volumes")
-    if holes.all():
-        raise InputError(path, "no ROI has values")
-    series[holes] = np.nan
-    return series.astype(np.float32)

@@ -206,7 +206,7 @@ def failures(results, keys, since):
     """
     rows = []
     for stage, key in keys.items():
-        for path in sorted((Path(results) / stage / key).rglob("log.txt")):
+        for path in sorted((Path(results) / stage / key).rglob("*log.txt")):
             if path.stat().st_mtime < since:
                 continue
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
+from gcamccl import bids
 from gcamccl.workflow.artifacts import ROOT, digest
 from gcamccl.workflow.config import read_yaml
 from gcamccl.workflow.errors import InputError
@@ -50,6 +51,16 @@ def scan_key(row):
             path = Path(row[column]).resolve()
             files[column] = str(path.relative_to(here) if path.is_relative_to(here) else path)
     return digest([route(row), row.get("repetition_time"), files])[:8]
+
+
+def scan_file(row):
+    """The file that a person's ROI time series come from; None where there is no scan."""
+    return next((row[column] for column in ROUTES if row.get(column)), None)
+
+
+def scan_stem(row):
+    """Beginning of the names of a person's preprocess files (`gcamccl.bids.stem`); None where there is no scan."""
+    return scan_file(row) and bids.stem(row["participant_id"], scan_file(row))
 
 
 def scan_folder(row):

@@ -1,0 +1,77 @@
+"""Repetition time of a scan: sidecar, participants table and header must agree."""
+
+import json
+
+from gcamccl import bids
+from gcamccl.workflow.errors import InputError
+
+PLAUSIBLE_TR_S = (0.1, 30.0)
+TR_TOLERANCE = 0.01
+UNITS_IN_S = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+
+
+def header_repetition_time(image):
+    """Fourth pixel dimension of a NIfTI and its unit, as the header gives them: (value, unit name)."""
+    return float(image.header.get_zooms()[3]), image.header.get_xyzt_units()[1]
+
+
+def resolve_repetition_time(path, header, table_s=None):
+    """Repetition time from sidecar, participants table and header, in this order of trust.
+
+    Parameters
+    ----------
+    path : str or Path
+        The scan; its sidecar is looked for beside it.
+    header : (float, str)
+        As from `header_repetition_time`.
+    table_s : float, optional
+
+    Returns
+    -------
+    seconds : float
+    warnings : list of str
+
+    Raises
+    ------
+    InputError
+        None of them has one, one is out of range, or they differ by more than 1 %.
+    """
+    found, warnings = {}, []
+    sidecar = bids.sidecar(path)
+    if sidecar.exists():
+        try:
+            value = json.loads(sidecar.read_text(encoding="utf-8")).get("RepetitionTime")
+        except (json.JSONDecodeError, AttributeError) as error:
+            raise InputError(sidecar, f"not a JSON object: {error}") from None
+        if value is not None:
+            found[sidecar] = value
+    if table_s is not None:
+        found["participants table"] = table_s
+    value, unit = header
+    if value > 0:
+        seconds = value * UNITS_IN_S.get(unit, 1.0)
+        if seconds > PLAUSIBLE_TR_S[1] and PLAUSIBLE_TR_S[0] <= seconds / 1000 <= PLAUSIBLE_TR_S[1]:
+            warnings.append(
+                f"repetition time {value:g} in the header is taken as milliseconds, though its unit says {unit}"
+            )
+            seconds /= 1000
+        found[f"header of {path}"] = seconds
+    if not found:
+        raise InputError(
+            path, f"repetition time {value:g} in the header and none in {sidecar.name}", "add RepetitionTime there"
+        )
+    for where, seconds in found.items():
+        in_range = isinstance(seconds, int | float) and PLAUSIBLE_TR_S[0] <= seconds <= PLAUSIBLE_TR_S[1]
+        if not in_range:
+            raise InputError(
+                where, f"repetition time {seconds!r} s is not between {PLAUSIBLE_TR_S[0]:g} and {PLAUSIBLE_TR_S[1]:g} s"
+            )
+    first, chosen = next(iter(found.items()))
+    for where, seconds in found.items():
+        if abs(seconds - chosen) > TR_TOLERANCE * chosen:
+            raise InputError(
+                path,
+                f"repetition time is {chosen:g} s in {first} but {seconds:g} s in {where}",
+                "correct the wrong one",
+            )
+    return float(chosen), warnings
