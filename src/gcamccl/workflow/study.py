@@ -151,6 +151,10 @@ def _across(row, folder, files, check_files):
         wrong.append(f"{' and '.join(ways)} are both given; keep the one to use")
     if row["t1w"] and not row["bold"]:
         wrong.append("t1w without bold")
-    if bool(row["preproc_bold"]) != bool(row["confounds"]):
-        wrong.append("preproc_bold and confounds go together")
+    if row["preproc_bold"] and not row["confounds"]:
+        wrong.append("preproc_bold needs confounds")
+    if row["confounds"] and not (row["preproc_bold"] or row["timeseries"]):
+        wrong.append("confounds without preproc_bold or timeseries")
+    if row["events"] and not ways:
+        wrong.append("events without a scan")
     return wrong
