@@ -43,7 +43,7 @@ def test_routes_and_missing_values(tmp_path):
         ("participant_id score bold\na 1 none.nii\n", "line 2: bold: no such file"),
         ("participant_id score t1w\na 1 participants.tsv\n", "line 2: t1w without bold"),
         ("participant_id score iq\na 1 2\n", "unknown column iq"),
-        ("participant_id score preproc_bold\na 1 participants.tsv\n", "go together"),
+        ("participant_id score preproc_bold\na 1 participants.tsv\n", "preproc_bold needs confounds"),
         (
             "participant_id score bold timeseries\na 1 participants.tsv participants.tsv\n",
             "bold and timeseries are both given",
