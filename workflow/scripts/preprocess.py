@@ -20,6 +20,7 @@ def main():
     parser.add_argument("--confounds", metavar="FILE", help="fmriprep: confounds table")
     parser.add_argument("--timeseries", metavar="FILE", help="timeseries: TSV, one column an ROI")
     parser.add_argument("--repetition-time", type=float, metavar="S", help="seconds, from the participants table")
+    parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"), help="default: %(default)s")
     args = parser.parse_args()
     for name in NEEDS[args.route]:
         if getattr(args, name) is None:
@@ -41,14 +42,18 @@ def main():
         else:
             import torch
 
+            from gcamccl.device import choose_device, device_facts
+
             torch.set_num_threads(1)
+            device = choose_device(args.device)
+            run.facts.update(device_facts(device), seed=run.settings["seed"])
             if args.route == "raw":
                 result = person.from_raw(
-                    name, args.bold, args.t1w, xyz, run.settings, run.scratch, repetition_time, run.say
+                    name, args.bold, args.t1w, xyz, run.settings, run.scratch, repetition_time, run.say, device
                 )
             else:
                 result = person.from_fmriprep(
-                    name, args.preproc_bold, args.confounds, xyz, run.settings, repetition_time
+                    name, args.preproc_bold, args.confounds, xyz, run.settings, repetition_time, device
                 )
         source = args.bold or args.preproc_bold or args.timeseries
         names = bids.derivatives(bids.stem(name, source), run.settings["atlas"])

@@ -71,7 +71,7 @@ def from_timeseries(participant, path, xyz, repetition_time_s):
     return Result(series, None, None, facts)
 
 
-def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetition_time_s=None):
+def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetition_time_s=None, device="cpu"):
     """BOLD already realigned and in MNI152 space, with fMRIPrep's confounds table.
 
     fMRIPrep writes zeros outside the acquired slab, so places without data count as outside the scan.
@@ -86,11 +86,11 @@ def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetitio
         return points
 
     return _extract(
-        participant, "fmriprep", scan, still, mean, motion, to_native, xyz, settings, preproc_bold, has_data
+        participant, "fmriprep", scan, still, mean, motion, to_native, xyz, settings, preproc_bold, device, has_data
     )
 
 
-def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=None, say=print):
+def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=None, say=print, device="cpu"):
     """Raw BOLD, with a T1w image or without.
 
     Parameters
@@ -109,6 +109,8 @@ def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=N
         From the participants table.
     say : callable
         Takes a line of progress.
+    device : str
+        ``cpu`` or ``cuda``, for realignment and sampling.
 
     Returns
     -------
@@ -120,7 +122,12 @@ def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=N
     anatomy = scan_io.read_volume(t1w) if t1w else None
     say(f"{len(scan.volumes)} volumes of {' x '.join(map(str, scan.volumes.shape[1:]))} voxels")
     transforms, mean = realign.realign(
-        scan.volumes, scan.affine, settings["realign_fwhm_mm"], settings["realign_separation_mm"], settings["seed"]
+        scan.volumes,
+        scan.affine,
+        settings["realign_fwhm_mm"],
+        settings["realign_separation_mm"],
+        settings["seed"],
+        device,
     )
     say("realigned")
     mask = _brain(mean, scan.affine, bold)
@@ -138,7 +145,7 @@ def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=N
     def to_native(points):
         return register.to_native(points, warp)
 
-    return _extract(participant, "raw", scan, transforms, mean, motion, to_native, xyz, settings, bold)
+    return _extract(participant, "raw", scan, transforms, mean, motion, to_native, xyz, settings, bold, device)
 
 
 def _brain(mean, affine, path):
@@ -154,7 +161,7 @@ def _brain(mean, affine, path):
     return mask
 
 
-def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz, settings, path, has_data=None):
+def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz, settings, path, device, has_data=None):
     """ROI time series and quality of a scan whose motion and registration are known.
 
     `has_data`, bool (x, y, z): voxels that were acquired; None: all. The grid must not move (identity transforms).
@@ -174,12 +181,12 @@ def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz,
     coverage = np.bincount(roi, inside, len(xyz)) / np.bincount(roi, minlength=len(xyz))
     if not inside.any():
         raise InputError(path, "no ROI lies inside the scan", "check its orientation and that it shows a brain")
-    values = resample.sample(scan.volumes, affine, transforms, spheres[inside], settings["smoothing_fwhm_mm"])
+    values = resample.sample(scan.volumes, affine, transforms, spheres[inside], settings["smoothing_fwhm_mm"], device)
     series = roi_means(values, roi[inside], len(xyz))
 
     mask = _brain(mean, affine, path)
     voxels = np.argwhere(mask)
-    brain = resample.sample(scan.volumes, affine, transforms, voxels @ affine[:3, :3].T + affine[:3, 3])
+    brain = resample.sample(scan.volumes, affine, transforms, voxels @ affine[:3, :3].T + affine[:3, 3], device=device)
     ratio, global_signal = quality.sfnr(brain), brain.mean(axis=1, dtype=np.float64)
     overlap = register.dice(mask, affine, grid, in_brain)
     if overlap < register.LOW_DICE:
