@@ -306,7 +306,8 @@ def main():
             (
                 "  realignment",
                 realign["cpu_s"],
-                f"RMS error {realign['rms_mm']:.4f} mm (uncorrected {realign['uncorrected_mm']:.2f}), {realign['wall_s']:.1f} s wall",
+                f"RMS error {realign['rms_mm']:.4f} mm (uncorrected {realign['uncorrected_mm']:.2f}), "
+                f"{realign['wall_s']:.1f} s wall",
             ),
             (
                 "  registration (ANTs, as we call it)",
