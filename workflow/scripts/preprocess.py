@@ -14,7 +14,7 @@ def main():
     )
     parser.add_argument("--participant", required=True, metavar="ID")
     parser.add_argument("--route", required=True, choices=list(NEEDS), help="what the files are")
-    parser.add_argument("--bold", metavar="FILE", help="raw: BOLD, 4D NIfTI; its sidecar is found beside it")
+    parser.add_argument("--bold", metavar="FILE", help="raw: BOLD, 4D NIfTI; its JSON sidecars are found by BIDS names")
     parser.add_argument("--t1w", metavar="FILE", help="raw: T1-weighted image, whole head or brain")
     parser.add_argument("--preproc-bold", metavar="FILE", help="fmriprep: BOLD in MNI152 space")
     parser.add_argument("--confounds", metavar="FILE", help="fmriprep: confounds table")
@@ -36,6 +36,8 @@ def main():
         xyz = atlas[["x", "y", "z"]].to_numpy(float)
         files = [name for name in ("bold", "t1w", "preproc_bold", "confounds", "timeseries") if getattr(args, name)]
         run.reads(*(getattr(args, name) for name in files))
+        if scan := args.bold or args.preproc_bold:
+            run.reads(*bids.sidecars(scan))
         name, repetition_time = args.participant, args.repetition_time
         if args.route == "timeseries":
             result = person.from_timeseries(name, args.timeseries, xyz, repetition_time)
