@@ -67,8 +67,8 @@ def native_slices(brain, voxel_mm):
         box.append(slice(max(0, low - margin), min(length, high + margin + 1)))
     low, high = spans[2]
     heights = low + np.linspace(*HEAD_SHARE, N_AXIAL) * (high - low)
-    chosen = [(2, int(round(place))) for place in heights]
-    chosen += [(axis, int(round(sum(spans[axis]) / 2))) for axis in (1, 0)]
+    chosen = [(2, round(place)) for place in heights]
+    chosen += [(axis, round(sum(spans[axis]) / 2)) for axis in (1, 0)]
     return chosen, box
 
 
