@@ -210,6 +210,8 @@ def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz,
     )
     still = np.eye(4)[None]
     seen = resample.inside_always(slices, shape, affine, still)
+    if has_data is not None:
+        seen &= resample.at_nearest_voxel(has_data, affine, slices)
     sfnr_map = np.zeros(shape, np.float32)
     sfnr_map[mask] = np.where(np.isfinite(ratio), ratio, 0)
     pictures = {

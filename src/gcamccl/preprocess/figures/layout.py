@@ -10,9 +10,9 @@ MARGIN = 0.35
 SMALL, NORMAL, HEADING = 8.5, 9.5, 12.5  # letters, points
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito
 WARNING_COLOUR = "#B34700"  # their vermillion, darker, as it colours letters
-# Steps of a colour scale: more than the eye can tell apart in pictures of this size, fewer than 256, which would make
-# the page half as large again.
-COLOUR_STEPS = 25  # odd, so that r = 0 has a colour of its own
+# Steps of colour scales: enough for the eye, fewer than 256, which would make the file half as large again. Smooth
+# pictures of the head need more steps than noisy ones, where bands cannot be seen.
+SMOOTH_STEPS, NOISY_STEPS = 48, 25  # odd where r = 0 must have a colour of its own
 MISSING_COLOUR = "#9A9A9A"
 LIMIT_COLOUR = "#444444"
 
@@ -56,11 +56,11 @@ def heading(figure, top, title, note=""):
     write(figure, MARGIN + 0.2 + 0.108 * len(title), top + 0.045, note, color="#444444")
 
 
-def colours(name):
-    """A colour map in `COLOUR_STEPS` steps."""
+def colours(name, steps=NOISY_STEPS):
+    """A colour map in few steps."""
     import matplotlib as mpl
 
-    return mpl.colormaps[name].resampled(COLOUR_STEPS)
+    return mpl.colormaps[name].resampled(steps)
 
 
 def colour_bar(figure, image, left, top, height, label, ticks=None):

@@ -24,7 +24,8 @@ class Connectivity:
     Attributes
     ----------
     r : float32 (R, R)
-        Pearson r; diagonal 0; NaN rows and columns: ROI missing, everything if too few degrees of freedom are left.
+        Pearson r; diagonal 0; NaN rows and columns, diagonal too: ROI missing; all NaN if too few degrees of freedom
+        are left.
     missing : bool (R,)
     residual_dof : int
     cleaned : str
@@ -58,6 +59,7 @@ def connectivity(result):
         r = np.full((len(missing), len(missing)), np.nan, np.float32)
     else:
         r = correlation(clean(np.where(missing, np.nan, result.series), basis))
+    r[missing, missing] = np.nan  # the diagonal too
     motion = "motion unknown, so not removed" if result.motion is None else "6 motion parameters"
     top = f"{high_hz:.3g} Hz" + (" (Nyquist)" if high_hz < layout.HIGH_HZ else "")
     cleaned = (
@@ -132,7 +134,7 @@ def _histogram(axis, found, networks):
             continue
         share = np.histogram(own, edges)[0] / own.size
         axis.stairs(100 * share, edges, color=colour, lw=1.5, label=f"{name}: mean {own.mean():.2f}")
-        axis.axvline(own.mean(), color=colour, lw=1, ls=(0, (4, 3)))
+        axis.axvline(own.mean(), color=colour, lw=1, ls=(0, (4, 3)), ymax=0.7)
     if not np.isfinite(values).any():
         axis.text(0.5, 0.5, "no r", transform=axis.transAxes, ha="center", va="center")
         return

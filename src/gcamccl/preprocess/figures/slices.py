@@ -148,20 +148,22 @@ def native(figure, top, pictures):
     """
     mean, voxel_mm = to_ras(pictures["mean"], pictures["affine"])
     ratio, _ = to_ras(pictures["sfnr"], pictures["affine"])
-    chosen, box = native_slices(ratio > 0, voxel_mm)
-    for image, name, note, colour_map in (
-        (mean, "Mean of the realigned volumes", "scanner units; slices counted from 0", "gray"),
+    brain = ratio > 0 if (ratio > 0).any() else mean > 0  # SFNR is nowhere known if nothing fluctuates
+    chosen, box = native_slices(brain, voxel_mm)
+    for image, name, note, colour_map, steps in (
+        (mean, "Mean of the realigned volumes", "scanner units; slices counted from 0", "gray", layout.SMOOTH_STEPS),
         (
             ratio,
             "SFNR",
             "mean over SD of each voxel's time course without its second-order trend; not smoothed",
             "viridis",
+            layout.NOISY_STEPS,
         ),
     ):
         layout.heading(figure, top, name, note)
         top += 0.31 + TITLE_HEIGHT
-        highest = np.percentile(image[ratio > 0], BRIGHTEST)
-        colours = layout.colours(colour_map)
+        highest = np.percentile(image[brain], BRIGHTEST) or 1
+        colours = layout.colours(colour_map, steps)
         row, cut = [], []
         for axis, index in chosen:
             rest = [other for other in range(3) if other != axis]
@@ -204,12 +206,14 @@ def registration(figure, top, values):
         figure,
         top,
         "Registration",
-        "mean image in MNI152 space, mm; orange: edge of MNI152's brain, blue: its grey-white boundary; "
-        "grey: outside the scan",
+        "mean image in MNI152 space, mm; orange: edge of MNI152's brain, blue: its grey-white boundary; grey: no data",
     )
     top += 0.31 + TITLE_HEIGHT
     pieces = np.cumsum([0, *(plane.points[..., 0].size for plane in shown)])
-    colours, width = layout.colours("gray").with_extremes(bad=OUTSIDE_COLOUR), layout.WIDTH - 2 * layout.MARGIN
+    colours, width = (
+        layout.colours("gray", layout.SMOOTH_STEPS).with_extremes(bad=OUTSIDE_COLOUR),
+        layout.WIDTH - 2 * layout.MARGIN,
+    )
     for space, kinds in ((AXIAL_HEIGHT, (2,)), (SIDE_HEIGHT, (1, 0))):
         row, layers = [], []
         for number, plane in enumerate(shown):

@@ -83,10 +83,7 @@ def scatter(quality, excluded, settings):
         quality[known & quality["max_translation_mm"].notna()],
         quality[known & quality["max_translation_mm"].isna()],
     )
-    if moving.empty:
-        widths = (2.2, 0.9, 1.4)
-    else:
-        widths = (0.55 if len(unknown) else 0.01, 2.6, 2.0)
+    widths = (2.2, 0.9, 1.4) if moving.empty else (0.55 if len(unknown) else 0.01, 2.6, 2.0)
     drawing, axes = style.figure(7.2, 3.7, columns=3, width_ratios=widths)
     strip, plane, histogram = axes
     strip.sharey(plane)
