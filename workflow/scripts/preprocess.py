@@ -63,12 +63,10 @@ def main():
         for warning in result.quality["warnings"]:
             run.say(f"WARNING: {warning}")
         if result.pictures:
-            from gcamccl.preprocess import figures
+            from gcamccl.preprocess.figures.page import page
 
-            title = quality.one_line(result.quality)
-            displacement = quality.framewise_displacement(result.motion)
-            figures.page(run.path(names["page"]), name, result.motion, displacement, result.pictures, title)
-            run.say(title)
+            page(run.path(names["page"]), result, atlas)
+            run.say(quality.one_line(result.quality))
 
 
 if __name__ == "__main__":
