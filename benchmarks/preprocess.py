@@ -169,7 +169,7 @@ def peer_spheres(folder, **_):
     from nilearn.maskers import NiftiSpheresMasker
 
     from gcamccl.atlas import read_atlas
-    from gcamccl.preprocess.spheres import snap
+    from gcamccl.preprocess.regions import snap
 
     n_volumes = len(np.load(folder / "truth.npz")["motion"])
     normal = np.load(folder / "peer_normal.npy")

@@ -1,8 +1,9 @@
-"""Regions of interest: a table of MNI coordinates."""
+"""Regions of interest: a table of MNI coordinates, or a label image."""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
@@ -10,35 +11,53 @@ from gcamccl.workflow.files import read_tsv
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 SHIPPED = {"power264": RESOURCES / "power264.tsv"}
 FARTHEST_MM = 150.0  # no place in the head is farther from the origin of MNI152
+MAX_LABELS = 5000  # more are no regions but an image of something else
+COLUMNS = ["roi", "x", "y", "z", "network", "name", "label"]
 
 
-def atlas_file(atlas):
-    """Path of the table that the setting ``preprocess.atlas`` means."""
-    return SHIPPED.get(atlas) or Path(atlas)
+def is_image(atlas):
+    """Whether the setting ``preprocess.atlas`` names a label image."""
+    return str(atlas).endswith((".nii", ".nii.gz"))
+
+
+def label_table(atlas):
+    """The table beside a label image (BIDS: ``*_dseg.nii.gz`` and ``*_dseg.tsv``), whether it is there or not."""
+    path = Path(atlas)
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
+
+
+def atlas_files(atlas):
+    """Files that the setting ``preprocess.atlas`` means, as Paths: the table, or the image and the table beside it."""
+    if is_image(atlas):
+        return [Path(atlas), *([label_table(atlas)] if label_table(atlas).exists() else [])]
+    return [SHIPPED.get(atlas) or Path(atlas)]
 
 
 def read_atlas(atlas="power264"):
-    """Read a table of ROIs.
+    """Read the ROIs.
 
     Parameters
     ----------
     atlas : str
-        ``power264`` (Power et al. 2011, the paper's section III-A) or the path of a TSV.
+        ``power264`` (Power et al. 2011, the paper's section III-A), the path of a TSV, or that of a label image (NIfTI,
+        MNI152 space) with a TSV beside it that may name its labels.
 
     Returns
     -------
     DataFrame
-        Columns roi (int, from 1, ascending), x, y, z (MNI152, mm), network, name (str; ``n/a`` where not given).
+        Columns roi (int, from 1, ascending), x, y, z (MNI152, mm; of a label image the region's centroid), network,
+        name (str; ``n/a`` where not given), label (int; of a label image its value, else as roi).
 
     Raises
     ------
     InputError
-        Missing columns, coordinates that are not numbers in millimetres, ROI numbers that are not 1, 2, 3, ...
+        Missing columns, coordinates that are not numbers in millimetres, ROI numbers that are not 1, 2, 3, ...; an
+        image that is not 3D, not of whole numbers, or does not agree with its table.
     """
-    path = atlas_file(atlas)
-    table = read_tsv(path, columns=("roi", "x", "y", "z"))
-    for column in ("network", "name"):
-        table[column] = table[column].fillna("n/a").astype(str) if column in table else "n/a"
+    if is_image(atlas):
+        return _from_image(atlas)
+    (path,) = atlas_files(atlas)
+    table = _with_names(read_tsv(path, columns=("roi", "x", "y", "z")))
     try:
         numbers = table[["roi", "x", "y", "z"]].to_numpy(float)
     except ValueError as error:
@@ -48,5 +67,72 @@ def read_atlas(atlas="power264"):
         raise InputError(path, f"line {2 + int(far.argmax())}: x, y, z are not MNI152 coordinates in mm")
     if not np.array_equal(numbers[:, 0], np.arange(1, len(table) + 1)):
         raise InputError(path, "column roi must count 1, 2, 3, ...")
-    table["roi"] = numbers[:, 0].astype(int)
-    return table[["roi", "x", "y", "z", "network", "name"]]
+    table["roi"] = table["label"] = numbers[:, 0].astype(int)
+    return table[COLUMNS]
+
+
+def _with_names(table):
+    """`table` with columns network and name, ``n/a`` where they are not given."""
+    for column in ("network", "name"):
+        table[column] = table[column].fillna("n/a").astype(str) if column in table else "n/a"
+    return table
+
+
+def read_labels(atlas):
+    """A label image.
+
+    Returns
+    -------
+    labels : int32 (x, y, z)
+        0: no region.
+    affine : float64 (4, 4)
+    """
+    import nibabel
+
+    try:
+        image = nibabel.load(atlas)
+        data = np.asanyarray(image.dataobj)
+    except FileNotFoundError:
+        raise InputError(atlas, "no such file") from None
+    except (nibabel.filebasedimages.ImageFileError, EOFError, OSError, ValueError) as error:
+        raise InputError(atlas, f"not a readable NIfTI image ({error})") from None
+    if data.ndim == 4 and data.shape[3] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise InputError(atlas, f"{data.ndim}D image, expected 3D with a whole number a region")
+    if not np.isfinite(data).all() or (data != np.rint(data)).any() or data.min() < 0:
+        raise InputError(atlas, "labels must be whole numbers from 0", "is this a probability map?")
+    return data.astype(np.int32), image.affine
+
+
+def _from_image(atlas):
+    """`read_atlas` of a label image."""
+    labels, affine = read_labels(atlas)
+    values = np.unique(labels[labels > 0])
+    if not 2 <= len(values) <= MAX_LABELS:
+        raise InputError(atlas, f"{len(values)} labels; from 2 to {MAX_LABELS} regions are expected")
+    counts = np.bincount(labels.ravel())[values]
+    index = np.indices(labels.shape).reshape(3, -1)
+    centres = np.stack([np.bincount(labels.ravel(), axis)[values] / counts for axis in index], axis=1)
+    centres = centres @ affine[:3, :3].T + affine[:3, 3]
+    if np.linalg.norm(centres, axis=1).max() >= FARTHEST_MM:
+        raise InputError(atlas, "regions lie outside the head", "the image must be in MNI152 space")
+    table = pd.DataFrame({"roi": np.arange(1, len(values) + 1), "label": values})
+    table[["x", "y", "z"]] = centres
+    path = label_table(atlas)
+    names = _named(path, values) if path.exists() else pd.DataFrame(index=values)
+    return _with_names(table.join(names, on="label"))[COLUMNS]
+
+
+def _named(path, values):
+    """Name and network of each label from the table beside the image, by label; column ``index`` as in BIDS."""
+    table = read_tsv(path, columns=("index",))
+    labels = pd.to_numeric(table["index"], errors="coerce")
+    wrong = labels.isna() | (labels % 1 != 0) | labels.duplicated()
+    if wrong.any():
+        raise InputError(path, f"line {2 + int(wrong.argmax())}: index must be a whole number, once in the table")
+    table = table.set_index(labels.astype(int))
+    unnamed = np.setdiff1d(values, table.index)
+    if len(unnamed):
+        raise InputError(path, f"label {unnamed[0]} of the image is not in column index")
+    return table[table.columns.intersection(["name", "network"])]

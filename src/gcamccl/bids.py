@@ -81,7 +81,7 @@ def derivatives(stem, atlas):
         "confounds": f"{stem}_desc-confounds_timeseries.tsv",
         "quality": f"{stem}_qc.json",
         "page": f"{stem}_qc.png",
-        "normalised": f"{stem}_space-MNI152NLin2009aSym_res-2_desc-preproc_bold.nii.gz",
+        "normalised": f"{stem}_space-MNI152NLin2009aSym_res-2_desc-smooth_bold.nii.gz",
     }
 
 

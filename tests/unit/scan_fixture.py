@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from gcamccl.atlas import read_atlas
+from gcamccl.preprocess import regions
+from gcamccl.preprocess.brain import brain_mask
 from gcamccl.preprocess.realign import realign
-from gcamccl.preprocess.register import brain_mask
 from gcamccl.simulate import connectome, scan, scan_bold
 
 MATRIX, VOXEL_MM, REPETITION_TIME_S, VOLUMES = (44, 50, 36), 4.0, 3.0, 40
@@ -16,6 +17,12 @@ MATRIX, VOXEL_MM, REPETITION_TIME_S, VOLUMES = (44, 50, 36), 4.0, 3.0, 40
 def roi_coordinates():
     """Power 264, MNI mm (264, 3)."""
     return read_atlas()[["x", "y", "z"]].to_numpy(float)
+
+
+def spheres(xyz=None):
+    """`Regions` of 5 mm around coordinates; Power's by default."""
+    xyz = roi_coordinates() if xyz is None else xyz
+    return regions.Regions(*regions.sphere_points(xyz), len(xyz))
 
 
 @cache

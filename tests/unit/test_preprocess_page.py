@@ -10,7 +10,7 @@ import pytest
 import scan_fixture
 
 from gcamccl.atlas import read_atlas
-from gcamccl.preprocess import person, quality
+from gcamccl.preprocess import extract, person, quality
 from gcamccl.preprocess.figures import curves, layout, page, rois, sampling, slices
 from gcamccl.report.figures import style
 from gcamccl.simulate import scan_bold
@@ -25,8 +25,9 @@ def raw(tmp_path_factory):
     folder, simulated = tmp_path_factory.mktemp("raw"), scan_fixture.simulated_scan()
     scan_bold.write_nifti(folder / "bold.nii.gz", simulated.bold, simulated.head.affine, 3.0)
     settings = stage_defaults("preprocess") | {"registration_resolution_mm": 4}
-    xyz = scan_fixture.roi_coordinates()
-    return person.from_raw("sub-a", folder / "bold.nii.gz", None, xyz, settings, folder, say=lambda _: None)
+    return person.from_raw(
+        "sub-a", folder / "bold.nii.gz", None, scan_fixture.spheres(), settings, folder, say=lambda _: None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,8 @@ def slab(tmp_path_factory):
     nib.save(image, folder / "bold.nii.gz")
     motion = pd.DataFrame(0.01 * rng.normal(size=(60, 6)), columns=list(quality.MOTION_COLUMNS))
     motion.to_csv(folder / "confounds.tsv", sep="\t", index=False)
-    xyz, settings = scan_fixture.roi_coordinates(), stage_defaults("preprocess")
-    return person.from_fmriprep("sub-b", folder / "bold.nii.gz", folder / "confounds.tsv", xyz, settings)
+    files = (folder / "bold.nii.gz", folder / "confounds.tsv")
+    return person.from_fmriprep("sub-b", *files, scan_fixture.spheres(), stage_defaults("preprocess"))
 
 
 def still_unknown(result):
@@ -299,7 +300,7 @@ def series_result(repetition_time_s=2.0, n_volumes=100, coverage=None):
     series = np.random.default_rng(3).normal(1000, 5, (n_volumes, 6)).astype(np.float32)
     series[:, 4] = 7
     facts = {"repetition_time_s": repetition_time_s, "roi_coverage": coverage, "n_volumes": n_volumes}
-    return person.Result(series, np.random.default_rng(4).normal(size=(n_volumes, 6)), None, facts)
+    return extract.Result(series, np.random.default_rng(4).normal(size=(n_volumes, 6)), None, facts)
 
 
 def test_connectivity_is_the_papers():

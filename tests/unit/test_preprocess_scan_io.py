@@ -190,7 +190,7 @@ def test_a_scan_without_a_brain_is_refused(tmp_path):
     path = save(tmp_path / "a.nii.gz", data)
     settings = stage_defaults("preprocess")
     with pytest.raises(InputError, match=r"a\.nii\.gz: no brain found"):
-        person.from_raw("a", path, None, np.zeros((1, 3)), settings, tmp_path, say=lambda text: None)
+        person.from_raw("a", path, None, None, settings, tmp_path, say=lambda text: None)
 
 
 def test_a_series_is_no_t1w(tmp_path):
@@ -272,7 +272,7 @@ def test_plain_roi_numbers_are_a_header(tmp_path):
 
 def test_roi_tables_need_a_repetition_time(tmp_path):
     with pytest.raises(InputError, match="repetition_time"):
-        person.from_timeseries("a", tmp_path / "a.tsv", np.zeros((1, 3)), None)
+        person.from_timeseries("a", tmp_path / "a.tsv", 1, None)
 
 
 def test_the_shipped_atlas_is_powers():

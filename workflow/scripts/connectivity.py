@@ -21,7 +21,7 @@ def main():
         import numpy as np
 
         from gcamccl import bids, connectivity
-        from gcamccl.atlas import atlas_file, read_atlas
+        from gcamccl.atlas import atlas_files, read_atlas
         from gcamccl.workflow.files import write_tsv
         from gcamccl.workflow.study import read_participants, scan_folder, scan_stem
 
@@ -32,7 +32,7 @@ def main():
             else None
             for row in rows
         }
-        run.reads(atlas_file(args.atlas))
+        run.reads(*atlas_files(args.atlas))
         rois = read_atlas(args.atlas)
         places = [place for place in folders.values() if place]
         run.reads(

@@ -98,7 +98,7 @@ def summary(participant, route, repetition_time_s, n_volumes, warnings, motion=N
         None where the route cannot know.
     values
         ``sfnr_global``, ``sfnr_roi_median``, ``sfnr_voxel_median``, ``roi_coverage`` (share of each ROI inside the
-        scan), ``registration_dice``; missing ones are null.
+        scan), ``registration_dice``, ``t1w_gain``; missing ones are null.
     """
     displacement = None if motion is None else float(np.nanmean(framewise_displacement(motion)))
     coverage = values.get("roi_coverage")
@@ -114,6 +114,7 @@ def summary(participant, route, repetition_time_s, n_volumes, warnings, motion=N
         "sfnr_voxel_median": finite_or_none(values.get("sfnr_voxel_median")),
         "roi_coverage": None if coverage is None else [round(float(share), 4) for share in coverage],
         "registration_dice": finite_or_none(values.get("registration_dice")),
+        "t1w_gain": finite_or_none(values.get("t1w_gain")),
         "warnings": list(warnings),
     }
 

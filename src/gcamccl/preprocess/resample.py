@@ -125,12 +125,12 @@ def inside_always(points, shape, affine, transforms):
     return inside
 
 
-def at_nearest_voxel(mask, affine, points):
-    """Which points have their nearest voxel in a mask; points outside its grid have not.
+def voxel_values(image, affine, points):
+    """Values of an image at the nearest voxel of each point; 0 (False) outside its grid.
 
     Parameters
     ----------
-    mask : bool (x, y, z)
+    image : (x, y, z)
     affine : float64 (4, 4)
         Voxel to world, mm.
     points : float (P, 3)
@@ -138,17 +138,17 @@ def at_nearest_voxel(mask, affine, points):
 
     Returns
     -------
-    bool (P,)
+    (P,), dtype of `image`
     """
     inverse = np.linalg.inv(affine)
     voxels = np.rint(points @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
-    in_grid = ((voxels >= 0) & (voxels < mask.shape)).all(axis=1)
-    found = np.zeros(len(points), bool)
-    found[in_grid] = mask[tuple(voxels[in_grid].T)]
+    in_grid = ((voxels >= 0) & (voxels < image.shape)).all(axis=1)
+    found = np.zeros(len(points), image.dtype)
+    found[in_grid] = image[tuple(voxels[in_grid].T)]
     return found
 
 
-def sample(volumes, affine, transforms, points, fwhm_mm=0.0, device="cpu"):
+def sample(volumes, affine, transforms, points, fwhm_mm=0.0, device="cpu", reduce=None):
     """Values of every volume at points that move with the head; the volumes are smoothed first.
 
     Parameters
@@ -161,10 +161,13 @@ def sample(volumes, affine, transforms, points, fwhm_mm=0.0, device="cpu"):
         World mm in reference space.
     fwhm_mm : float
         Gaussian smoothing in native space; 0 for none.
+    device : str
+    reduce : callable, optional
+        Applied to the values (b, P) of some volumes at a time; for results smaller than all values.
 
     Returns
     -------
-    float32 (n_volumes, P)
+    float32 (n_volumes, P), or what `reduce` returns, one below the other
     """
     shape, upsampling = volumes.shape[1:], upsampling_for(affine)
     matrices = interpolation_matrices(shape, affine, fwhm_mm, upsampling, device)
@@ -173,13 +176,14 @@ def sample(volumes, affine, transforms, points, fwhm_mm=0.0, device="cpu"):
     maps = torch.as_tensor(
         np.stack([to_unit @ transform for transform in transforms]), dtype=torch.float32, device=device
     )
-    out = np.empty((len(volumes), len(points)), np.float32)
+    out = []
     step = chunk_length(shape, upsampling)
     for start in range(0, len(volumes), step):
         fine = refine(to_tensor(volumes[start : start + step], device), matrices)
         unit = homogeneous @ maps[start : start + step].transpose(1, 2)
-        out[start : start + step] = fetch(fine, unit).cpu().numpy()
-    return out
+        values = fetch(fine, unit).cpu().numpy()
+        out.append(values if reduce is None else reduce(values))
+    return np.concatenate(out)
 
 
 def chunk_length(shape, upsampling):

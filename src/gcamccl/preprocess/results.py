@@ -32,7 +32,7 @@ def write(place, names, result, atlas, settings, source):
         File name -> path to write it to.
     names : dict of str to str
         As from `gcamccl.bids.derivatives`.
-    result : gcamccl.preprocess.person.Result
+    result : gcamccl.preprocess.extract.Result
     atlas : DataFrame
         As from `gcamccl.atlas.read_atlas`.
     settings : dict

@@ -1,6 +1,7 @@
 """Reading tables that come with scans: fMRIPrep's confounds, ROI time series."""
 
 import numpy as np
+import pandas as pd
 
 from gcamccl.preprocess.quality import MOTION_COLUMNS
 from gcamccl.preprocess.scan_io import MIN_VOLUMES
@@ -9,6 +10,7 @@ from gcamccl.workflow.files import read_tsv
 
 # fMRIPrep's names, newest first; before version 1.2 they were X, Y, Z, RotX, RotY, RotZ.
 CONFOUND_NAMES = (MOTION_COLUMNS, ("X", "Y", "Z", "RotX", "RotY", "RotZ"))
+GLOBAL_SIGNAL_NAMES = ("global_signal", "GlobalSignal")
 
 
 def read_confounds(path, n_volumes):
@@ -34,6 +36,18 @@ def read_confounds(path, n_volumes):
         row, column = np.argwhere(~np.isfinite(motion))[0]
         raise InputError(path, f"line {row + 2}: {names[column]} is missing")
     return motion
+
+
+def read_global_signal(path):
+    """Column global_signal of a confounds table (before fMRIPrep 1.2: GlobalSignal), float64; None where not given."""
+    table = read_tsv(path)
+    name = next((name for name in GLOBAL_SIGNAL_NAMES if name in table), None)
+    if name is None:
+        return None
+    values = pd.to_numeric(table[name], errors="coerce").to_numpy(float)
+    if not np.isfinite(values).all():
+        raise InputError(path, f"line {2 + int(np.argmin(np.isfinite(values)))}: {name} is not a number")
+    return values
 
 
 def _needs_header(path):

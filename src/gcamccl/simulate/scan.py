@@ -17,6 +17,9 @@ FWHM_TO_SD = 1 / np.sqrt(8 * np.log(2))
 EPI_CONTRAST = (0.80, 0.62, 1.05)
 # Susceptibility drop-out: MNI centre (mm), SD (mm), share of the signal lost. Orbitofrontal and inferior temporal.
 DROP_OUT = (((0, 38, -22), 14, 0.7), ((48, -22, -32), 11, 0.5), ((-48, -22, -32), 11, 0.5))
+# Fat of the scalp: its middle and half its thickness, mm outside the brain, and its signal: bright in a T1w, in a
+# T2*-weighted image what fat suppression leaves.
+SCALP_MM, SCALP_SD_MM, T1W_SCALP, EPI_SCALP = 11.0, 3.0, 0.9, 0.22
 EYES = ((33, 62, -38), (-33, 62, -38))
 WARP_ORIGIN, WARP_SHAPE, WARP_STEP_MM = np.array([-110.0, -145.0, -85.0]), (56, 62, 56), 4.0
 WARP_RMS_MM = 3.0
@@ -273,7 +276,7 @@ def _paint(head, rng):
     for centre, sd, share in DROP_OUT:
         keep *= 1 - share * np.exp(-_squared_distance(head.mni, centre) / (2 * sd**2))
     outside_mm = ndimage.distance_transform_edt(mask < 0.5) * head.fine_mm
-    scalp = 0.22 * np.exp(-(((outside_mm - 11) / 3) ** 2))  # what fat suppression leaves
+    scalp = EPI_SCALP * np.exp(-(((outside_mm - SCALP_MM) / SCALP_SD_MM) ** 2))
     eyes = sum(0.9 * np.exp(-_squared_distance(head.mni, eye) / (2 * 9**2)) for eye in EYES)
     bias = np.exp(0.12 * smooth_field(head.fine_shape, head.fine_mm, 120, rng))
     signal = (tissue * keep + (scalp + eyes) * (mask < 0.5)) * bias
@@ -292,18 +295,21 @@ def point_spread_sd(head):
 
 
 def t1w(head, rng, noise=0.03, voxel_mm=T1W_VOXEL_MM):
-    """T1-weighted image of the head at rest, brain only, on its own grid.
+    """T1-weighted image of the head at rest, brain and scalp, on its own grid.
 
     Returns
     -------
     data : int16, 176 x 208 x 192 mm
     affine : float64 (4, 4)
     """
-    mni_affine, (template, *_) = _tissue_maps()
+    mni_affine, (template, _, _, mask) = _tissue_maps()
     shape = tuple(round(edge / voxel_mm) for edge in T1W_MM)
     affine = _centred(np.diag([voxel_mm] * 3 + [1.0]), shape, head.centre)
     places = to_mni(head, grid_points(shape, affine))
     to_voxel = np.linalg.inv(mni_affine)
-    data = ndimage.map_coordinates(template, to_voxel[:3, :3] @ places + to_voxel[:3, 3:], order=1).reshape(shape)
+    voxels = to_voxel[:3, :3] @ places + to_voxel[:3, 3:]
+    data, brain = (ndimage.map_coordinates(image, voxels, order=1).reshape(shape) for image in (template, mask))
+    outside_mm = ndimage.distance_transform_edt(brain < 0.5) * voxel_mm
+    data += (brain < 0.5) * T1W_SCALP * np.exp(-(((outside_mm - SCALP_MM) / SCALP_SD_MM) ** 2))
     data = np.abs(data + noise * rng.standard_normal(shape, dtype=np.float32))
     return np.rint(1000 * data).astype(np.int16), affine

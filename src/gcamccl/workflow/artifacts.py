@@ -6,6 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+from gcamccl.atlas import atlas_files
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import sha256
 from gcamccl.workflow.stages import BY_NAME, STAGES
@@ -155,9 +156,11 @@ def _tables(stage, config):
     atlas = config["preprocess"]["atlas"]
     paths = {name: ROOT / name for name in stage.shipped}
     if ATLAS in paths and stage.name != "simulate" and atlas != "power264":
-        if not Path(atlas).is_file():
-            raise InputError("preprocess.atlas", f"no such file {atlas}", "use power264 or the path of a table")
-        paths[ATLAS] = Path(atlas)
+        del paths[ATLAS]
+        files = atlas_files(atlas)
+        if not files[0].is_file():
+            raise InputError("preprocess.atlas", f"no such file {atlas}", "use power264, a table or a label image")
+        paths |= {f"atlas{''.join(path.suffixes)}": path for path in files}
     return paths
 
 

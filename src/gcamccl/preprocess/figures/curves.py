@@ -38,7 +38,7 @@ def draw(figure, top, result):
     figure : Figure
     top : float
         Inches from the page's top.
-    result : gcamccl.preprocess.person.Result
+    result : gcamccl.preprocess.extract.Result
         `motion` and `global_signal` may be None.
     """
     width = layout.WIDTH - LEFT - RIGHT

@@ -21,7 +21,7 @@ def page(path, result, atlas):
     ----------
     path : str or Path
         PNG.
-    result : gcamccl.preprocess.person.Result
+    result : gcamccl.preprocess.extract.Result
         With pictures.
     atlas : DataFrame
         As from `gcamccl.atlas.read_atlas`.
@@ -81,7 +81,7 @@ def key_figures(result, found):
 
     Parameters
     ----------
-    result : gcamccl.preprocess.person.Result
+    result : gcamccl.preprocess.extract.Result
     found : gcamccl.preprocess.figures.rois.Connectivity
 
     Returns

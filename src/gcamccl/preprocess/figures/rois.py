@@ -43,7 +43,7 @@ def connectivity(result):
 
     Parameters
     ----------
-    result : gcamccl.preprocess.person.Result
+    result : gcamccl.preprocess.extract.Result
 
     Returns
     -------
