@@ -1,10 +1,11 @@
 """Cost of `connectivity` on a whole study, beside nilearn in the same run.
 
-The study: --people people with 231 volumes of 264 ROIs, TR 3 s (the size of the Philadelphia Neurodevelopmental Cohort's
-n-back scans), motion known, written as `preprocess` leaves it. Ours is the whole program: imports, reading, digests of
-the inputs, cleaning, correlation, exclusions, QC-FC and writing. The peer reads the same tables with pandas, cleans with
-nilearn.signal.clean (Butterworth filter, detrending, the same regressors) and correlates with ConnectivityMeasure,
---peer-people people; its CPU seconds, imports left out, are extrapolated to all. Both with one thread.
+The study: --people people with 231 volumes of 264 ROIs, TR 3 s (the size of the Philadelphia Neurodevelopmental
+Cohort's n-back scans), motion known, written as `preprocess` leaves it. Ours is the whole program: imports, reading,
+digests of the inputs, cleaning, correlation, exclusions, QC-FC and writing. The peer reads the same tables with pandas,
+cleans with nilearn.signal.clean (Butterworth filter, detrending, the same regressors and volumes) and correlates with
+ConnectivityMeasure: --peer-people people; its CPU seconds, imports left out, are extrapolated to all. Both with one
+thread.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,10 +98,11 @@ def run_peer(folder, n_people, settings):
     from nilearn.connectome import ConnectivityMeasure
     from sklearn.covariance import EmpiricalCovariance
 
-    from gcamccl.connectivity.regressors import MOTION_COLUMNS, expand_motion
+    from gcamccl.connectivity.regressors import MOTION_COLUMNS, censored, expand_motion
 
     paths = sorted((folder / "preprocessed").rglob("*_stat-mean_timeseries.tsv"))[:n_people]
     measure = ConnectivityMeasure(EmpiricalCovariance(), kind="correlation", standardize=False)
+    warnings.simplefilter("ignore", DeprecationWarning)  # about defaults of nilearn's later versions
     matrices, started = [], time.process_time()
     for path in paths:
         series = pd.read_csv(path, sep="\t").to_numpy()
@@ -107,7 +110,8 @@ def run_peer(folder, n_people, settings):
         removed = expand_motion(confounds[list(MOTION_COLUMNS)].to_numpy(), settings["motion_parameters"])
         kept = None
         if settings["scrub_fd_mm"] is not None:
-            kept = np.flatnonzero(~(confounds["framewise_displacement"] > settings["scrub_fd_mm"]))
+            displacement = confounds["framewise_displacement"].to_numpy()
+            kept = np.flatnonzero(~censored(displacement, settings["scrub_fd_mm"], 1, 2))
         cleaned = signal.clean(
             series,
             confounds=removed if removed.shape[1] else None,

@@ -81,9 +81,7 @@ def test_the_whole_chain_recovers_the_planted_connectivity():
     series = resample.sample(found.volumes, simulated.head.affine, found.transforms, simulated.roi_native, fwhm_mm=6.0)
     basis = projection.nuisance_basis(len(series), 3.0, 0.01, 0.1)
     upper = np.triu_indices(264, 1)
-    measured, planted = (
-        projection.correlation(projection.clean(x, basis))[upper] for x in (series, simulated.signals)
-    )
+    measured, planted = (projection.correlation(projection.clean(x, basis))[upper] for x in (series, simulated.signals))
     assert np.corrcoef(measured, planted)[0, 1] > 0.85
 
 
