@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+from scipy import linalg
 
 RANK_TOLERANCE = 1e-8  # beside the unit norm of the regressors; rounding is near 1e-15, measured motion well above 1e-4
 BAND_EDGE_HZ = 1e-9  # a frequency this close to an edge of the band lies on it
@@ -39,7 +40,9 @@ def nuisance_basis(n_volumes, repetition_time_s, low_hz, high_hz, confounds=None
     if not left.shape[1]:
         return shared
     # The basis of [shared, confounds] is the shared one and a basis of what the confounds have beside it.
-    vectors, values, _ = np.linalg.svd(left, full_matrices=False)
+    # Of the two LAPACK drivers the default (gesdd, as in numpy) sometimes fails to converge when many volumes of a
+    # short scan are censored and most singular values are 0.
+    vectors, values, _ = linalg.svd(left, full_matrices=False, lapack_driver="gesvd")
     vectors = vectors[:, values > RANK_TOLERANCE]
     # A weak direction has been divided by its small singular value, and with it the rounding inside the shared basis.
     extra, _ = np.linalg.qr(clean(vectors, shared))
