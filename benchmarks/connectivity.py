@@ -56,7 +56,10 @@ def make_study(folder, n_people, n_rois):
         place, names = folder / "preprocessed" / scan_folder(row), bids.derivatives(scan_stem(row), "power264")
         place.mkdir(parents=True)
         series = 1000 + 3 * rng.standard_normal((N_VOLUMES, n_rois)) @ mixing
-        motion = np.cumsum(rng.standard_normal((N_VOLUMES, 6)) * [*[0.05] * 3, *[0.001] * 3], axis=0)
+        # Steps that give a mean framewise displacement of some 0.12 mm, and a jump in one volume in fifty
+        steps = rng.standard_normal((N_VOLUMES, 6)) * [*[0.025] * 3, *[0.0005] * 3]
+        steps[rng.random(N_VOLUMES) < 0.02] *= 8
+        motion = np.cumsum(steps, axis=0)
         motion -= motion[0]
         motion[:, :3] /= max(1.0, np.linalg.norm(motion[:, :3], axis=1).max())
         pd.DataFrame(series.astype(np.float32), columns=columns).to_csv(
@@ -91,7 +94,7 @@ def run_ours(folder, table, settings):
 
 
 def run_peer(folder, n_people, settings):
-    """CPU s a person of nilearn, and its correlation matrices (people, R, R)."""
+    """CPU s a person of nilearn, and its correlation matrices by participant_id."""
     import numpy as np
     import pandas as pd
     from nilearn import signal
@@ -103,7 +106,7 @@ def run_peer(folder, n_people, settings):
     paths = sorted((folder / "preprocessed").rglob("*_stat-mean_timeseries.tsv"))[:n_people]
     measure = ConnectivityMeasure(EmpiricalCovariance(), kind="correlation", standardize=False)
     warnings.simplefilter("ignore", DeprecationWarning)  # about defaults of nilearn's later versions
-    matrices, started = [], time.process_time()
+    matrices, started = {}, time.process_time()
     for path in paths:
         series = pd.read_csv(path, sep="\t").to_numpy()
         confounds = pd.read_csv(next(path.parent.glob("*_desc-confounds_timeseries.tsv")), sep="\t", na_values="n/a")
@@ -122,8 +125,8 @@ def run_peer(folder, n_people, settings):
             detrend=True,
             standardize=None,
         )
-        matrices.append(measure.fit_transform([cleaned])[0])
-    return (time.process_time() - started) / len(paths), np.stack(matrices)
+        matrices[path.parents[1].name] = measure.fit_transform([cleaned])[0]
+    return (time.process_time() - started) / len(paths), matrices
 
 
 def main():
@@ -141,7 +144,7 @@ def main():
 
     from gcamccl.atlas import read_atlas
 
-    settings = {"motion_parameters": args.motion_parameters, "scrub_fd_mm": args.scrub_fd_mm, "max_translation_mm": 5.0}
+    settings = {"motion_parameters": args.motion_parameters, "scrub_fd_mm": args.scrub_fd_mm, "min_residual_dof": 1}
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         table = make_study(folder, args.people, len(read_atlas()))
@@ -149,8 +152,10 @@ def main():
         cpu, wall, rss, out = run_ours(folder, table, settings)
         peer, matrices = run_peer(folder, n_peer, settings)
         ours = np.load(out / "fc.npy", mmap_mode="r")
+        row_of = {name: row for row, name in enumerate(json.loads((out / "fc.json").read_text())["participant_id"])}
+        pairs = [(ours[row_of[name]], matrix) for name, matrix in matrices.items() if name in row_of]
         upper = np.triu_indices(ours.shape[1], 1)
-        agreement = np.median([np.corrcoef(ours[i][upper], matrices[i][upper])[0, 1] for i in range(n_peer)])
+        agreement = np.median([np.corrcoef(one[upper], other[upper])[0, 1] for one, other in pairs])
         n_kept = len(ours)
     total = peer * args.people
     print(f"{args.people} people ({n_kept} kept), {N_VOLUMES} volumes, {args.motion_parameters} motion parameters")
