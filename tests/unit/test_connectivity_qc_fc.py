@@ -75,7 +75,7 @@ def test_too_few_people_give_a_reason_and_no_numbers(known):
     mean_fd[known:] = np.nan
     edges, summary = qc_fc.qc_fc(fc, mean_fd, rois)
     row = summary.iloc[0]
-    assert row["reason"] == f"{known} people kept with known motion; at least 10 are needed"
+    assert row["reason"] == f"people kept with known motion: {known}; at least 10 are needed"
     assert (row["n_people"], row["n_edges"]) == (known, 0)
     assert summary[["median_abs_r", "share_p_below_0_05", "distance_spearman"]].isna().all(axis=None)
     assert edges["r"].isna().all() and (edges["n"] == known).all() and edges["distance_mm"].notna().all()

@@ -54,7 +54,7 @@ def main():
         for reason, count in found.excluded["reason"].value_counts().items():
             run.say(f"excluded for {reason}: {count}")
         for regressors, count in found.quality["regressors"].value_counts().items():
-            run.say(f"regressors {regressors}: {count} people")
+            run.say(f"regressors removed: {regressors}: {count}")
         included = found.quality["included"].astype(bool)
         edges, summary = qc_fc(found.fc, found.quality.loc[included, "mean_fd_mm"].to_numpy(float), rois)
         edges.to_parquet(run.path("qc_fc.parquet"), index=False, compression="zstd")

@@ -108,7 +108,7 @@ def _summary(edges, n_people):
     used = edges[edges["r"].notna()]
     row = {"n_people": n_people, "n_edges": len(used)}
     if n_people < FEWEST_PEOPLE:
-        return row | {"reason": f"{n_people} people kept with known motion; at least {FEWEST_PEOPLE} are needed"}
+        return row | {"reason": f"people kept with known motion: {n_people}; at least {FEWEST_PEOPLE} are needed"}
     if used.empty:
         return row | {"reason": "motion or connectivity does not differ between people"}
     from scipy.stats import beta, spearmanr
