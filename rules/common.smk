@@ -29,6 +29,7 @@ from gcamccl.workflow.study import (
     read_participants,
     require_events,
     route,
+    scan_inputs,
     scan_key,
     scan_stem,
 )
@@ -144,27 +145,18 @@ def recipe(stage):
     return lambda wildcards: text
 
 
-def scan_columns(row):
-    """A person's files by column of the participants table."""
-    return {column: row[column] for column in SCAN_FILES if row.get(column)}
-
-
 def scan_files(wildcards):
-    """The same as a rule's inputs, with the scan's BIDS sidecar, which preprocess looks for beside it."""
-    files = scan_columns(BY_ID[wildcards.participant])
-    scan = files.get("bold") or files.get("preproc_bold")
-    sidecar = str(bids.sidecar(scan)) if scan else None
-    if sidecar and (CONFIG["study"]["simulated"] or os.path.exists(sidecar)):
-        files["sidecar"] = sidecar
-    return files
+    """A person's files as a rule's inputs, with the sidecars that preprocess looks for by itself."""
+    return scan_inputs(BY_ID[wildcards.participant], CONFIG["study"]["simulated"])
 
 
 def scan_arguments(wildcards, input):
     """The same as options of workflow/scripts/preprocess.py; quoted for the shell."""
     row = BY_ID[wildcards.participant]
     words = ["--route", route(row)]
-    for column in scan_columns(row):
-        words += [f"--{column.replace('_', '-')}", str(input[column])]
+    for column in SCAN_FILES:
+        if row.get(column):
+            words += [f"--{column.replace('_', '-')}", str(input[column])]
     if row.get("repetition_time"):
         words += ["--repetition-time", str(row["repetition_time"])]
     return shlex.join(words)

@@ -26,8 +26,9 @@ rule preprocess:
         recipe=recipe("preprocess"),
         out=folder,
         scan=scan_arguments,
+        device=CONFIG["run"]["device"],
     message:
         "preprocess: {wildcards.participant}"
     shell:
-        "python {params.program:q} --participant {wildcards.participant} {params.scan}"
+        "python {params.program:q} --participant {wildcards.participant} {params.scan} --device {params.device}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

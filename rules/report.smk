@@ -3,6 +3,7 @@
 # Leaves report.html (self-contained), figures/*.png and *.svg, tables/*.tsv.
 
 REPORT_FIGURES = {
+    "scan_quality": "connectivity",
     "connectivity": "connectivity",
     "attrition": "genotype_qc",
     "people": "cohort",

@@ -1,14 +1,16 @@
-"""The ``gcamccl`` command: look at runs and tidy up. The pipeline itself is run with snakemake."""
+"""The ``gcamccl`` command: begin a study, look at runs and tidy up. The pipeline itself is run with snakemake."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from gcamccl import __version__
-from gcamccl.workflow import runs
+from gcamccl.workflow import bids_options, bids_study, runs
 from gcamccl.workflow.errors import InputError
 
 EXAMPLES = """examples:
+  gcamccl study --bids data/bids --task nback --score wrat --out data/participants.tsv
+                                   participants table from a BIDS dataset; more: gcamccl study --help
   gcamccl runs                     list the runs in results/
   gcamccl show demo                report and main tables of the run "demo"
   gcamccl diff demo demo_strict    which settings, inputs and results differ
@@ -28,6 +30,7 @@ def build_parser():
     parser.add_argument("--version", action="version", version=f"gcamccl {__version__}")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    bids_options.add_to(commands)
     commands.add_parser("runs", help="list the runs")
     show = commands.add_parser("show", help="where a run's report and main tables are")
     show.add_argument("run")
@@ -83,7 +86,9 @@ def main(arguments=None):
     """Run the command; input errors are one line on stderr and exit status 2."""
     args = build_parser().parse_args(arguments)
     try:
-        if args.command == "runs":
+        if args.command == "study":
+            print("\n".join(bids_study.write(bids_options.request(args))))
+        elif args.command == "runs":
             list_runs(args.results)
         elif args.command == "show":
             runs.read(args.results, args.run)

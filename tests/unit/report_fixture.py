@@ -105,12 +105,18 @@ def imaging(folder, people, rng):
     np.save(folder / "fc.npy", fc[np.arange(len(kept)) % 30])
     write_tsv(folder / "people.tsv", pd.DataFrame({"participant_id": kept, "n_volumes": 140, "residual_dof": 60}))
     quality = pd.DataFrame({"participant_id": people, "route": "timeseries"})
-    quality["sfnr_global"] = rng.normal(330, 30, len(people))
+    quality["sfnr_global"] = rng.normal(330, 30, len(people)).clip(280)
+    quality["sfnr_roi_median"], quality["sfnr_voxel_median"] = 0.4 * quality["sfnr_global"], np.nan
     quality["mean_fd_mm"] = rng.gamma(3, 0.05, len(people))
-    quality["max_translation_mm"] = rng.gamma(2, 0.4, len(people))
+    quality["max_translation_mm"] = rng.gamma(2, 0.4, len(people)).clip(max=1.9)
+    quality.loc[:4, ["max_translation_mm", "mean_fd_mm"]] = np.nan  # of five people only the series are known
+    last = quality.index[-12:]
+    quality.loc[last[:4], "sfnr_global"] = 210.0
+    quality.loc[last[4:], "max_translation_mm"] = 2.4
     write_tsv(folder / "group_bold_qc.tsv", quality)
-    excluded = pd.DataFrame({"participant_id": people[-12:], "reason": "translation", "value": 2.4, "limit": 2.0})
-    excluded.loc[:3, ["reason", "value", "limit"]] = ["sfnr_global below the limit", 210.0, 275.0]
+    excluded = pd.DataFrame({"participant_id": people[-12:], "reason": "max_translation_mm"})
+    excluded["value"], excluded["limit"] = 2.4, 2.0
+    excluded.loc[:3, ["reason", "value", "limit"]] = ["min_sfnr", 210.0, 275.0]
     write_tsv(folder / "excluded.tsv", excluded)
     return rois
 

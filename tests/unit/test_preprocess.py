@@ -221,9 +221,12 @@ def test_rois_outside_fmripreps_slab_are_missing(tmp_path):
 
 def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
     simulated = scan_fixture.simulated_scan()
-    scan_bold.write_nifti(tmp_path / "a_bold.nii.gz", simulated.bold, simulated.head.affine, 3.0)
+    scan = tmp_path / "sub-a_task-nback_bold.nii.gz"
+    scan_bold.write_nifti(scan, simulated.bold, simulated.head.affine, 3.0)
+    (tmp_path / "dataset_description.json").write_text("{}")
+    (tmp_path / "task-nback_bold.json").write_text('{"RepetitionTime": 3.0}')
     (tmp_path / "settings.yaml").write_text("registration_resolution_mm: 4\n")
-    (tmp_path / "people.tsv").write_text("participant_id\tscore\tbold\na\t1\ta_bold.nii.gz\nb\t2\tn/a\n")
+    (tmp_path / "people.tsv").write_text(f"participant_id\tscore\tbold\na\t1\t{scan.name}\nb\t2\tn/a\n")
     out = tmp_path / "preprocessed" / scan_folder(read_participants(tmp_path / "people.tsv")[0])
 
     def program(name, *arguments):
@@ -231,15 +234,16 @@ def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     said = program(
-        *("preprocess", "--participant", "a", "--route", "raw", "--bold", tmp_path / "a_bold.nii.gz"),
+        *("preprocess", "--participant", "a", "--route", "raw", "--bold", scan),
         *("--settings", tmp_path / "settings.yaml", "--out", out),
     )
     assert "WARNING: no T1w" in said
-    facts = read_json(out / "sub-a_qc.json")
+    assert str(tmp_path / "task-nback_bold.json") in read_json(out / "artifact.json")["inputs"]
+    facts = read_json(out / "sub-a_task-nback_qc.json")
     assert facts["sfnr_global"] > 275 and facts["registration_dice"] > 0.9
     assert facts["max_translation_mm"] == pytest.approx(1.0, abs=0.1)
     assert np.mean(facts["roi_coverage"]) > 0.98 and min(facts["roi_coverage"]) > 0.5
-    assert (out / "sub-a_qc.png").stat().st_size > 50_000
+    assert (out / "sub-a_task-nback_qc.png").stat().st_size > 50_000
     folders = ("--preprocessed", tmp_path / "preprocessed", "--out", tmp_path / "fc")
     assert "1 of 2 people kept" in program("connectivity", *folders, "--participants", tmp_path / "people.tsv")
     fc = np.load(tmp_path / "fc/fc.npy")[0]

@@ -91,6 +91,37 @@ def test_wrong_repetition_times_are_refused(tmp_path, header, sidecar, table, wo
         scan_io.read_scan(path, table)
 
 
+@pytest.mark.parametrize(
+    ("sidecars", "seconds"),
+    [
+        ({"task-nback_bold.json": {"RepetitionTime": 2.5}}, 2.5),
+        ({"task-rest_bold.json": {"RepetitionTime": 2.5}}, 3.0),
+        ({"sub-01/sub-01_bold.json": {"RepetitionTime": 2.0}, "task-nback_bold.json": {"RepetitionTime": 9.0}}, 2.0),
+        ({"sub-01/sub-01_bold.json": {"EchoTime": 0.03}, "task-nback_bold.json": {"RepetitionTime": 2.5}}, 2.5),
+    ],
+)
+def test_repetition_time_is_inherited(tmp_path, sidecars, seconds):
+    """The nearest sidecar that has it counts; the header is compared with it, so here it must agree."""
+    for name, content in {"dataset_description.json": {}, "sub-01/x": {}, **sidecars}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    path = save(tmp_path / "sub-01/sub-01_task-nback_bold.nii.gz", volumes(), repetition_time=seconds)
+    assert scan_io.read_scan(path).repetition_time_s == seconds
+    path = save(path, volumes(), repetition_time=seconds + 0.5)
+    if seconds != 3.0:
+        nearest = next(name for name, content in sidecars.items() if "RepetitionTime" in content)
+        with pytest.raises(InputError, match=f"is {seconds:g} s in .*{nearest} but {seconds + 0.5:g} s in header"):
+            scan_io.read_scan(path)
+
+
+def test_all_sidecars_without_repetition_time_are_named(tmp_path):
+    (tmp_path / "dataset_description.json").write_text("{}")
+    (tmp_path / "task-nback_bold.json").write_text("{}")
+    path = save(tmp_path / "sub-01_task-nback_bold.nii.gz", volumes(), repetition_time=0.0, sidecar={})
+    with pytest.raises(InputError, match=r"none in sub-01_task-nback_bold\.json, task-nback_bold\.json"):
+        scan_io.read_scan(path)
+
+
 def damaged(name):
     """A scan with one fault."""
     data = volumes()

@@ -3,7 +3,16 @@
 import pytest
 
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.study import portable, read_participants, require_events, route, scan_folder, scan_key
+from gcamccl.workflow.study import (
+    portable,
+    read_participants,
+    require_events,
+    route,
+    scan_folder,
+    scan_inputs,
+    scan_key,
+    scan_stem,
+)
 
 
 def table(folder, text, name="participants.tsv"):
@@ -27,6 +36,26 @@ def test_routes_and_missing_values(tmp_path):
     assert [row["score"] for row in rows] == [101.5, None, 7.0]
     assert rows[0]["bold"] == str(tmp_path / "b.nii.gz")
     assert rows[1]["age"] is None
+
+
+def test_inherited_sidecars_are_inputs(tmp_path):
+    for name in ("dataset_description.json", "task-nback_bold.json", "sub-01_task-nback_bold.json"):
+        (tmp_path / name).touch()
+    scan, beside = (str(tmp_path / f"sub-01_task-nback_bold.{end}") for end in ("nii.gz", "json"))
+    row = {"participant_id": "sub-01", "bold": scan, "events": "e.tsv"}
+    assert scan_inputs(row) == {"bold": scan, "sidecars": [beside, str(tmp_path / "task-nback_bold.json")]}
+    (tmp_path / "sub-01_task-nback_bold.json").unlink()
+    assert scan_inputs(row)["sidecars"] == [str(tmp_path / "task-nback_bold.json")]
+    assert scan_inputs(row, simulated=True)["sidecars"] == [beside]
+    assert scan_inputs({"participant_id": "a", "timeseries": "a.tsv"}) == {"timeseries": "a.tsv"}
+
+
+def test_a_link_keeps_its_name(tmp_path):
+    """The name holds the entities of BIDS; DataLad keeps the content elsewhere, under another name."""
+    (tmp_path / "content").touch()
+    (tmp_path / "sub-01_task-nback_bold.nii.gz").symlink_to(tmp_path / "content")
+    path = table(tmp_path, "participant_id score bold\na 1 sub-01_task-nback_bold.nii.gz\n")
+    assert scan_stem(read_participants(path)[0]) == "sub-a_task-nback"
 
 
 @pytest.mark.parametrize(

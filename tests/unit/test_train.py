@@ -13,11 +13,12 @@ from tiny_cohort import LOCI, ROIS, tiny_cohort
 
 from gcamccl.cohort import PARTS, TEST, TRAIN, VALIDATION
 from gcamccl.cohort_files import write_cohort
+from gcamccl.device import choose_device
 from gcamccl.model import storage
 from gcamccl.model.inputs import prepare
 from gcamccl.model.loss import collaborative_loss
 from gcamccl.train.fit import area_under_curve, batches, fit, p_high, predict
-from gcamccl.train.replicates import Progress, choose_device, train_replicate
+from gcamccl.train.replicates import Progress, train_replicate
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError

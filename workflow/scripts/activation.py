@@ -26,7 +26,7 @@ def main():
 
         from gcamccl.activation.run import read_shards, shard_files, shard_maps
         from gcamccl.cohort_files import INPUTS, read_cohort
-        from gcamccl.train.replicates import choose_device, device_facts
+        from gcamccl.device import choose_device, device_facts
 
         torch.set_num_threads(args.threads)
         run.reads(*(args.cohort / name for name in INPUTS))

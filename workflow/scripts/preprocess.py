@@ -14,12 +14,13 @@ def main():
     )
     parser.add_argument("--participant", required=True, metavar="ID")
     parser.add_argument("--route", required=True, choices=list(NEEDS), help="what the files are")
-    parser.add_argument("--bold", metavar="FILE", help="raw: BOLD, 4D NIfTI; its sidecar is found beside it")
+    parser.add_argument("--bold", metavar="FILE", help="raw: BOLD, 4D NIfTI; its JSON sidecars are found by BIDS names")
     parser.add_argument("--t1w", metavar="FILE", help="raw: T1-weighted image, whole head or brain")
     parser.add_argument("--preproc-bold", metavar="FILE", help="fmriprep: BOLD in MNI152 space")
     parser.add_argument("--confounds", metavar="FILE", help="fmriprep: confounds table")
     parser.add_argument("--timeseries", metavar="FILE", help="timeseries: TSV, one column an ROI")
     parser.add_argument("--repetition-time", type=float, metavar="S", help="seconds, from the participants table")
+    parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"), help="default: %(default)s")
     args = parser.parse_args()
     for name in NEEDS[args.route]:
         if getattr(args, name) is None:
@@ -35,20 +36,26 @@ def main():
         xyz = atlas[["x", "y", "z"]].to_numpy(float)
         files = [name for name in ("bold", "t1w", "preproc_bold", "confounds", "timeseries") if getattr(args, name)]
         run.reads(*(getattr(args, name) for name in files))
+        if scan := args.bold or args.preproc_bold:
+            run.reads(*bids.sidecars(scan))
         name, repetition_time = args.participant, args.repetition_time
         if args.route == "timeseries":
             result = person.from_timeseries(name, args.timeseries, xyz, repetition_time)
         else:
             import torch
 
+            from gcamccl.device import choose_device, device_facts
+
             torch.set_num_threads(1)
+            device = choose_device(args.device)
+            run.facts.update(device_facts(device), seed=run.settings["seed"])
             if args.route == "raw":
                 result = person.from_raw(
-                    name, args.bold, args.t1w, xyz, run.settings, run.scratch, repetition_time, run.say
+                    name, args.bold, args.t1w, xyz, run.settings, run.scratch, repetition_time, run.say, device
                 )
             else:
                 result = person.from_fmriprep(
-                    name, args.preproc_bold, args.confounds, xyz, run.settings, repetition_time
+                    name, args.preproc_bold, args.confounds, xyz, run.settings, repetition_time, device
                 )
         source = args.bold or args.preproc_bold or args.timeseries
         names = bids.derivatives(bids.stem(name, source), run.settings["atlas"])
@@ -56,12 +63,10 @@ def main():
         for warning in result.quality["warnings"]:
             run.say(f"WARNING: {warning}")
         if result.pictures:
-            from gcamccl.preprocess import figures
+            from gcamccl.preprocess.figures.page import page
 
-            title = quality.one_line(result.quality)
-            displacement = quality.framewise_displacement(result.motion)
-            figures.page(run.path(names["page"]), name, result.motion, displacement, result.pictures, title)
-            run.say(title)
+            page(run.path(names["page"]), result, atlas)
+            run.say(quality.one_line(result.quality))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ def main():
         import torch
 
         from gcamccl.cohort_files import INPUTS, read_cohort, replicate_parts
+        from gcamccl.device import choose_device, device_facts
         from gcamccl.memory import keep_freed_memory
         from gcamccl.model import storage
-        from gcamccl.train.replicates import Progress, choose_device, device_facts, train_replicate
+        from gcamccl.train.replicates import Progress, train_replicate
         from gcamccl.workflow.errors import InputError
         from gcamccl.workflow.files import write_json
 

@@ -1,33 +1,8 @@
-"""Missing ROIs, and who is excluded by which limit."""
-
-import numpy as np
+"""Who is excluded by which limit."""
 
 from gcamccl.workflow.errors import InputError
 
-CONSTANT = 1e-6  # a series whose SD is this small beside its mean holds no signal
 FEWEST_KEPT = 0.5  # excluding more people than this is a wrong limit, not bad scans
-
-
-def missing_rois(series, coverage, min_coverage):
-    """Which ROIs are missing: not covered by the scan, or without any signal.
-
-    Parameters
-    ----------
-    series : float (n_volumes, R)
-    coverage : float (R,) or None
-        Share of each ROI inside the scan.
-    min_coverage : float
-
-    Returns
-    -------
-    bool (R,)
-    """
-    gone = np.isnan(series).any(axis=0)
-    with np.errstate(invalid="ignore"):
-        gone |= ~(series.std(axis=0, dtype=np.float64) > CONSTANT * np.abs(series.mean(axis=0, dtype=np.float64)))
-    if coverage is not None:
-        gone |= np.asarray(coverage) < min_coverage
-    return gone
 
 
 def reasons_to_exclude(facts, missing_share, residual_dof, settings):

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from gcamccl.connectivity.exclusion import missing_rois, reasons_to_exclude
-from gcamccl.connectivity.projection import BAND_EDGE_HZ, clean, correlation, nuisance_basis
+from gcamccl.connectivity.exclusion import reasons_to_exclude
+from gcamccl.connectivity.projection import BAND_EDGE_HZ, clean, correlation, missing_rois, nuisance_basis
 from gcamccl.connectivity.regressors import regressors
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json

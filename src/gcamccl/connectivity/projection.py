@@ -1,4 +1,4 @@
-"""One projection that removes every nuisance at once, and the correlation of what it leaves."""
+"""One projection that removes every nuisance at once, the correlation of what it leaves, and ROIs that have none."""
 
 from functools import lru_cache
 
@@ -7,6 +7,7 @@ from scipy import linalg
 
 RANK_TOLERANCE = 1e-8  # beside the unit norm of the regressors; rounding is near 1e-15, measured motion well above 1e-4
 BAND_EDGE_HZ = 1e-9  # a frequency this close to an edge of the band lies on it
+CONSTANT = 1e-6  # a series whose SD is this small beside its mean holds no signal
 LARGEST_Z_R = 1 - 1e-7  # float32 cannot tell a larger |r| from 1, whose artanh is infinite
 
 
@@ -108,3 +109,25 @@ def correlation(cleaned, kind="pearson"):
     if kind == "fisher_z":
         matrix = np.arctanh(np.clip(matrix, -LARGEST_Z_R, LARGEST_Z_R))
     return matrix.astype(np.float32)
+
+
+def missing_rois(series, coverage, min_coverage):
+    """Which ROIs are missing: not covered by the scan, or without any signal.
+
+    Parameters
+    ----------
+    series : float (n_volumes, R)
+    coverage : float (R,) or None
+        Share of each ROI inside the scan.
+    min_coverage : float
+
+    Returns
+    -------
+    bool (R,)
+    """
+    gone = np.isnan(series).any(axis=0)
+    with np.errstate(invalid="ignore"):
+        gone |= ~(series.std(axis=0, dtype=np.float64) > CONSTANT * np.abs(series.mean(axis=0, dtype=np.float64)))
+    if coverage is not None:
+        gone |= np.asarray(coverage) < min_coverage
+    return gone

@@ -27,7 +27,10 @@ class Result:
     quality : dict
         Content of ``*_qc.json``.
     pictures : dict
-        What `gcamccl.preprocess.figures.page` draws; empty for ROI tables.
+        What `gcamccl.preprocess.figures` draws; empty for ROI tables. ``mean``, ``sfnr`` (0 outside the brain): float32
+        (x, y, z); ``affine``: float64 (4, 4), voxel to world, mm; ``carpet``: float32 (n_volumes, n) with ``tissue``,
+        int (n,), as from `gcamccl.preprocess.figures.sampling.carpet_voxels`; ``slices``: float32, the mean image at
+        `gcamccl.preprocess.figures.sampling.slice_points`, NaN outside the scan.
     """
 
     series: np.ndarray
@@ -71,7 +74,7 @@ def from_timeseries(participant, path, xyz, repetition_time_s):
     return Result(series, None, None, facts)
 
 
-def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetition_time_s=None):
+def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetition_time_s=None, device="cpu"):
     """BOLD already realigned and in MNI152 space, with fMRIPrep's confounds table.
 
     fMRIPrep writes zeros outside the acquired slab, so places without data count as outside the scan.
@@ -86,11 +89,11 @@ def from_fmriprep(participant, preproc_bold, confounds, xyz, settings, repetitio
         return points
 
     return _extract(
-        participant, "fmriprep", scan, still, mean, motion, to_native, xyz, settings, preproc_bold, has_data
+        participant, "fmriprep", scan, still, mean, motion, to_native, xyz, settings, preproc_bold, device, has_data
     )
 
 
-def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=None, say=print):
+def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=None, say=print, device="cpu"):
     """Raw BOLD, with a T1w image or without.
 
     Parameters
@@ -109,6 +112,8 @@ def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=N
         From the participants table.
     say : callable
         Takes a line of progress.
+    device : str
+        ``cpu`` or ``cuda``, for realignment and sampling.
 
     Returns
     -------
@@ -120,7 +125,12 @@ def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=N
     anatomy = scan_io.read_volume(t1w) if t1w else None
     say(f"{len(scan.volumes)} volumes of {' x '.join(map(str, scan.volumes.shape[1:]))} voxels")
     transforms, mean = realign.realign(
-        scan.volumes, scan.affine, settings["realign_fwhm_mm"], settings["realign_separation_mm"], settings["seed"]
+        scan.volumes,
+        scan.affine,
+        settings["realign_fwhm_mm"],
+        settings["realign_separation_mm"],
+        settings["seed"],
+        device,
     )
     say("realigned")
     mask = _brain(mean, scan.affine, bold)
@@ -138,7 +148,7 @@ def from_raw(participant, bold, t1w, xyz, settings, scratch, repetition_time_s=N
     def to_native(points):
         return register.to_native(points, warp)
 
-    return _extract(participant, "raw", scan, transforms, mean, motion, to_native, xyz, settings, bold)
+    return _extract(participant, "raw", scan, transforms, mean, motion, to_native, xyz, settings, bold, device)
 
 
 def _brain(mean, affine, path):
@@ -154,34 +164,40 @@ def _brain(mean, affine, path):
     return mask
 
 
-def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz, settings, path, has_data=None):
+def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz, settings, path, device, has_data=None):
     """ROI time series and quality of a scan whose motion and registration are known.
 
     `has_data`, bool (x, y, z): voxels that were acquired; None: all. The grid must not move (identity transforms).
     """
-    from gcamccl.preprocess import figures, register, resample
+    from gcamccl.preprocess import register, resample
+    from gcamccl.preprocess.figures import sampling
 
     shape, affine = scan.volumes.shape[1:], scan.affine
     points, roi = sphere_points(xyz, settings["sphere_radius_mm"])
     grid, in_brain = register.dice_grid()
-    slices = figures.slice_points()
+    slices = sampling.slice_points()
     native = to_native(np.concatenate([points, grid, slices]))
-    spheres, grid, slices = np.split(native, [len(points), len(points) + len(grid)])
+    spheres, native_grid, slices = np.split(native, [len(points), len(points) + len(grid)])
 
-    inside = resample.inside_always(spheres, shape, affine, transforms)
-    if has_data is not None:
-        inside &= resample.at_nearest_voxel(has_data, affine, spheres)
+    def in_scan(places):
+        there = resample.inside_always(places, shape, affine, transforms)
+        return there if has_data is None else there & resample.at_nearest_voxel(has_data, affine, places)
+
+    inside = in_scan(spheres)
     coverage = np.bincount(roi, inside, len(xyz)) / np.bincount(roi, minlength=len(xyz))
     if not inside.any():
         raise InputError(path, "no ROI lies inside the scan", "check its orientation and that it shows a brain")
-    values = resample.sample(scan.volumes, affine, transforms, spheres[inside], settings["smoothing_fwhm_mm"])
+    values = resample.sample(scan.volumes, affine, transforms, spheres[inside], settings["smoothing_fwhm_mm"], device)
     series = roi_means(values, roi[inside], len(xyz))
 
     mask = _brain(mean, affine, path)
-    voxels = np.argwhere(mask)
-    brain = resample.sample(scan.volumes, affine, transforms, voxels @ affine[:3, :3].T + affine[:3, 3])
+    voxels = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
+    inner = native_grid[in_brain]
+    rows, tissue = sampling.carpet_voxels(grid[in_brain], in_scan(inner))
+    values = resample.sample(scan.volumes, affine, transforms, np.concatenate([voxels, inner[rows]]))
+    brain, carpet = values[:, : len(voxels)], values[:, len(voxels) :]
     ratio, global_signal = quality.sfnr(brain), brain.mean(axis=1, dtype=np.float64)
-    overlap = register.dice(mask, affine, grid, in_brain)
+    overlap = register.dice(mask, affine, native_grid, in_brain)
     if overlap < register.LOW_DICE:
         scan.warnings.append(
             f"brain overlaps MNI152's by a Dice coefficient of only {overlap:.2f}: look at the pictures"
@@ -201,13 +217,16 @@ def _extract(participant, route, scan, transforms, mean, motion, to_native, xyz,
     )
     still = np.eye(4)[None]
     seen = resample.inside_always(slices, shape, affine, still)
+    if has_data is not None:
+        seen &= resample.at_nearest_voxel(has_data, affine, slices)
     sfnr_map = np.zeros(shape, np.float32)
-    sfnr_map[mask] = ratio
+    sfnr_map[mask] = np.where(np.isfinite(ratio), ratio, 0)
     pictures = {
         "mean": mean,
         "sfnr": sfnr_map,
-        "voxel_mm": resample.voxel_sizes(affine),
-        "carpet": figures.thin(brain),
-        "slices": np.where(seen, resample.sample(mean[None], affine, still, slices)[0], 0),
+        "affine": affine,
+        "carpet": carpet,
+        "tissue": tissue,
+        "slices": np.where(seen, resample.sample(mean[None], affine, still, slices)[0], np.nan),
     }
     return Result(series, motion, global_signal, facts, pictures)

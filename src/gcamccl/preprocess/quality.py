@@ -56,6 +56,12 @@ def confounds_table(n_volumes, motion=None, global_signal=None):
     return table
 
 
+def trend_basis(n_volumes):
+    """Orthonormal basis of a polynomial trend of order `DETREND_ORDER`: float64 (n_volumes, DETREND_ORDER + 1)."""
+    time = np.linspace(-1, 1, n_volumes)
+    return np.linalg.qr(np.stack([time**power for power in range(DETREND_ORDER + 1)], axis=1))[0]
+
+
 def sfnr(series):
     """Signal-to-fluctuation-noise ratio: mean over SD of what a second-order polynomial leaves (fBIRN).
 
@@ -69,8 +75,7 @@ def sfnr(series):
         NaN where the series is missing, infinite where it is constant.
     """
     n_volumes = len(series)
-    time = np.linspace(-1, 1, n_volumes)
-    basis, _ = np.linalg.qr(np.stack([time**power for power in range(DETREND_ORDER + 1)], axis=1))
+    basis = trend_basis(n_volumes)
     mean = series.mean(axis=0, dtype=np.float64)
     centred = series - mean.astype(series.dtype)
     left = np.einsum("i...,i...->...", centred, centred, dtype=np.float64)
@@ -114,20 +119,16 @@ def summary(participant, route, repetition_time_s, n_volumes, warnings, motion=N
 
 
 def one_line(facts):
-    """The main figures of ``*_qc.json`` in words."""
-    words = [
-        f"{facts['n_volumes']} volumes, TR {facts['repetition_time_s']:g} s",
-        f"translation {facts['max_translation_mm']:.2f} mm",
-        f"mean FD {facts['mean_fd_mm']:.2f} mm",
-        *(
-            f"{name} {facts[key]:.0f}"
-            for key, name in (
-                ("sfnr_global", "SFNR whole brain"),
-                ("sfnr_roi_median", "ROIs"),
-                ("sfnr_voxel_median", "voxels"),
-            )
-            if facts[key] is not None
-        ),
-        f"overlap with MNI152 {facts['registration_dice']:.2f}",
-    ]
+    """The main figures of ``*_qc.json`` in words; what is unknown is left out."""
+    words = [f"{facts['n_volumes']} volumes, TR {facts['repetition_time_s']:g} s"]
+    for key, text, form, unit in (
+        ("max_translation_mm", "translation", ".2f", " mm"),
+        ("mean_fd_mm", "mean FD", ".2f", " mm"),
+        ("sfnr_global", "SFNR whole brain", ".0f", ""),
+        ("sfnr_roi_median", "ROIs", ".0f", ""),
+        ("sfnr_voxel_median", "voxels", ".0f", ""),
+        ("registration_dice", "overlap with MNI152", ".2f", ""),
+    ):
+        if facts[key] is not None:
+            words.append(f"{text} {facts[key]:{form}}{unit}")
     return ", ".join(words)

@@ -15,13 +15,25 @@ def header_repetition_time(image):
     return float(image.header.get_zooms()[3]), image.header.get_xyzt_units()[1]
 
 
+def sidecar_repetition_time(path):
+    """``RepetitionTime`` of the most specific sidecar that has it: {sidecar: value}, empty where none has."""
+    for sidecar in bids.sidecars(path):
+        try:
+            value = json.loads(sidecar.read_text(encoding="utf-8")).get("RepetitionTime")
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
+            raise InputError(sidecar, f"not a JSON object: {error}") from None
+        if value is not None:
+            return {sidecar: value}
+    return {}
+
+
 def resolve_repetition_time(path, header, table_s=None):
     """Repetition time from sidecar, participants table and header, in this order of trust.
 
     Parameters
     ----------
     path : str or Path
-        The scan; its sidecar is looked for beside it.
+        The scan; its sidecars are looked for beside it and, by BIDS names, in the folders above (`bids.sidecars`).
     header : (float, str)
         As from `header_repetition_time`.
     table_s : float, optional
@@ -36,15 +48,7 @@ def resolve_repetition_time(path, header, table_s=None):
     InputError
         None of them has one, one is out of range, or they differ by more than 1 %.
     """
-    found, warnings = {}, []
-    sidecar = bids.sidecar(path)
-    if sidecar.exists():
-        try:
-            value = json.loads(sidecar.read_text(encoding="utf-8")).get("RepetitionTime")
-        except (json.JSONDecodeError, AttributeError) as error:
-            raise InputError(sidecar, f"not a JSON object: {error}") from None
-        if value is not None:
-            found[sidecar] = value
+    found, warnings = sidecar_repetition_time(path), []
     if table_s is not None:
         found["participants table"] = table_s
     value, unit = header
@@ -57,8 +61,9 @@ def resolve_repetition_time(path, header, table_s=None):
             seconds /= 1000
         found[f"header of {path}"] = seconds
     if not found:
+        names = ", ".join(sidecar.name for sidecar in bids.sidecars(path)) or bids.sidecar(path).name
         raise InputError(
-            path, f"repetition time {value:g} in the header and none in {sidecar.name}", "add RepetitionTime there"
+            path, f"repetition time {value:g} in the header and none in {names}", "add RepetitionTime there"
         )
     for where, seconds in found.items():
         in_range = isinstance(seconds, int | float) and PLAUSIBLE_TR_S[0] <= seconds <= PLAUSIBLE_TR_S[1]

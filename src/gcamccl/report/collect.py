@@ -16,7 +16,10 @@ TEXT = ("participant_id", "genotype_id", "family_id", "site", "id", "snp_id", "c
 TABLES = {
     "connectivity": {
         "people": ("participant_id", "n_volumes", "residual_dof"),
-        "group_bold_qc": ("participant_id",),
+        "group_bold_qc": (
+            *("participant_id", "max_translation_mm", "mean_fd_mm"),
+            *("sfnr_global", "sfnr_roi_median", "sfnr_voxel_median"),
+        ),
         "excluded": ("participant_id", "reason", "value", "limit"),
         "rois": ("roi", "x", "y", "z", "network", "name"),
     },

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from gcamccl.report import statistics
-from gcamccl.report.figures import connections, flow, heatmaps, recovery, scores
+from gcamccl.report.figures import connections, flow, heatmaps, recovery, scan_quality, scores
 from gcamccl.workflow.artifacts import ROOT
 
 CAPTIONS = ROOT / "workflow" / "report"
 # Name -> stage whose section shows it, title.
 FIGURES = {
+    "scan_quality": ("connectivity", "Scan quality"),
     "connectivity": ("connectivity", "Connectivity by network"),
     "attrition": ("genotype_qc", "SNPs and people left after each step"),
     "people": ("cohort", "From the study to the two groups"),
@@ -66,6 +67,8 @@ def drawings(results, summaries, table3, planted=None):
     mean = statistics.mean_connectivity(results.folders["connectivity"] / "fc.npy")
     difference = statistics.group_difference(results.folders["cohort"] / "fc.npy", cohort["group"])
     people = len(get("connectivity/people"))
+    scans = (get("connectivity/group_bold_qc"), get("connectivity/excluded"), results.settings("connectivity"))
+    yield "scan_quality", scan_quality.scatter(*scans), scan_quality.note(*scans)
     yield "connectivity", heatmaps.connectivity(mean, difference, rois["network"]), f"Mean of {people:,} people."
     yield "attrition", flow.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""
     yield "people", flow.people(*statistics.people_flow(get("cohort/people"))), ""

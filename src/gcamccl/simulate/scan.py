@@ -20,7 +20,7 @@ DROP_OUT = (((0, 38, -22), 14, 0.7), ((48, -22, -32), 11, 0.5), ((-48, -22, -32)
 EYES = ((33, 62, -38), (-33, 62, -38))
 WARP_ORIGIN, WARP_SHAPE, WARP_STEP_MM = np.array([-110.0, -145.0, -85.0]), (56, 62, 56), 4.0
 WARP_RMS_MM = 3.0
-T1W_VOXEL_MM, T1W_SHAPE = 2.0, (88, 104, 96)
+T1W_VOXEL_MM, T1W_MM = 2.0, (176, 208, 192)
 # Every 12th participant moves too much, so that a small study shows an exclusion.
 HIGH_MOTION_EVERY = 12
 STILL_MM, MOVING_MM = (0.4, 1.2), (3.0, 4.0)  # largest translation of the head centre
@@ -95,6 +95,37 @@ def rigid(parameters, centre):
     matrix[:3, :3] = Rotation.from_euler("xyz", parameters[3:]).as_matrix()
     matrix[:3, 3] = np.asarray(parameters[:3]) + centre - matrix[:3, :3] @ centre
     return matrix
+
+
+def motion_error_mm(transforms, motion, centre, radius_mm=80.0):
+    """How far estimated motion is from the truth, over a sphere about the size of a head.
+
+    The pose of the reference space is free (registration follows), so the best constant rigid displacement is taken
+    out: mean rotation, median shift of the centre.
+
+    Parameters
+    ----------
+    transforms : float (n_volumes, 4, 4)
+        Estimated, reference to place in each volume, world mm.
+    motion : float (n_volumes, 6)
+        Planted: mm, rad about `centre`.
+    centre : float (3,)
+    radius_mm : float
+
+    Returns
+    -------
+    float64 (n_volumes,)
+        Root mean square over the ball (Jenkinson 1999), mm.
+    """
+    centre = np.asarray(centre, float)
+    error = np.linalg.inv(transforms) @ np.stack([rigid(row, centre) for row in motion])
+    constant = np.eye(4)
+    constant[:3, :3] = Rotation.from_matrix(error[:, :3, :3]).mean().as_matrix()
+    constant[:3, 3] = np.median(error[:, :3, :3] @ centre + error[:, :3, 3], axis=0) - constant[:3, :3] @ centre
+    error = error @ np.linalg.inv(constant)
+    turn = error[:, :3, :3] - np.eye(3)
+    shift = error[:, :3, :3] @ centre + error[:, :3, 3] - centre
+    return np.sqrt(radius_mm**2 / 5 * (turn**2).sum(axis=(1, 2)) + (shift**2).sum(axis=1))
 
 
 def motion_trajectory(n_volumes, largest_mm, rng, spikes=4):
@@ -260,18 +291,19 @@ def point_spread_sd(head):
     return head.voxel_mm * FWHM_TO_SD / head.fine_mm
 
 
-def t1w(head, rng, noise=0.03):
+def t1w(head, rng, noise=0.03, voxel_mm=T1W_VOXEL_MM):
     """T1-weighted image of the head at rest, brain only, on its own grid.
 
     Returns
     -------
-    data : int16 `T1W_SHAPE`
+    data : int16, 176 x 208 x 192 mm
     affine : float64 (4, 4)
     """
     mni_affine, (template, *_) = _tissue_maps()
-    affine = _centred(np.diag([T1W_VOXEL_MM] * 3 + [1.0]), T1W_SHAPE, head.centre)
-    places = to_mni(head, grid_points(T1W_SHAPE, affine))
+    shape = tuple(round(edge / voxel_mm) for edge in T1W_MM)
+    affine = _centred(np.diag([voxel_mm] * 3 + [1.0]), shape, head.centre)
+    places = to_mni(head, grid_points(shape, affine))
     to_voxel = np.linalg.inv(mni_affine)
-    data = ndimage.map_coordinates(template, to_voxel[:3, :3] @ places + to_voxel[:3, 3:], order=1).reshape(T1W_SHAPE)
-    data = np.abs(data + noise * rng.standard_normal(T1W_SHAPE, dtype=np.float32))
+    data = ndimage.map_coordinates(template, to_voxel[:3, :3] @ places + to_voxel[:3, 3:], order=1).reshape(shape)
+    data = np.abs(data + noise * rng.standard_normal(shape, dtype=np.float32))
     return np.rint(1000 * data).astype(np.int16), affine

@@ -1,12 +1,10 @@
 """Replicates of the training: which network is trained on what, and the tables they leave."""
 
-import os
 import time
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from gcamccl.cohort import PARTS, TRAIN
 from gcamccl.cohort_files import replicate_parts
@@ -37,42 +35,6 @@ class Result:
     history: pd.DataFrame
     embeddings: np.ndarray
     facts: dict
-
-
-def choose_device(wish):
-    """The device to compute on.
-
-    Parameters
-    ----------
-    wish : {'auto', 'cpu', 'cuda'}
-
-    Returns
-    -------
-    str
-        ``cpu`` or ``cuda``.
-
-    Raises
-    ------
-    InputError
-        ``cuda`` where there is no CUDA device.
-    """
-    if wish == "auto":
-        wish = "cuda" if torch.cuda.is_available() else "cpu"
-    if wish == "cuda":
-        if not torch.cuda.is_available():
-            raise InputError("run.device", "cuda was asked for but torch finds no CUDA device", "use auto or cpu")
-        # Reproducible cuBLAS needs this before its first call; max-pool's backward has no deterministic variant on
-        # CUDA but its windows do not overlap here, so a warning about it is all there is.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False
-    return wish
-
-
-def device_facts(device):
-    """Entries of ``artifact.json`` about the device."""
-    name = torch.cuda.get_device_name() if device == "cuda" else None
-    return {"device": device, "device_name": name, "threads": torch.get_num_threads()}
 
 
 class Progress:

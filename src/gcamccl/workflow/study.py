@@ -1,5 +1,6 @@
 """The participants table: who is in the study and which files exist for them."""
 
+import os
 from pathlib import Path
 
 from jsonschema import Draft202012Validator
@@ -84,6 +85,28 @@ def require_events(events, where):
 def scan_file(row):
     """The file that a person's ROI time series come from; None where there is no scan."""
     return next((row[column] for column in ROUTES if row.get(column)), None)
+
+
+def scan_inputs(row, simulated=False):
+    """Files that preprocess reads of a person.
+
+    Parameters
+    ----------
+    row : dict
+        A row of `read_participants`.
+    simulated : bool
+        Whether the scans are simulated: then the one sidecar of a scan is still to be made.
+
+    Returns
+    -------
+    dict
+        File by column of the participants table; ``sidecars``: list of the JSON files that describe the scan.
+    """
+    files = {column: row[column] for column in SCAN_FILES if row.get(column)}
+    scan = files.get("bold") or files.get("preproc_bold")
+    if scan:
+        files["sidecars"] = [str(path) for path in ([bids.sidecar(scan)] if simulated else bids.sidecars(scan))]
+    return files
 
 
 def scan_stem(row):
@@ -171,7 +194,8 @@ def _across(row, folder, files, check_files):
     wrong = []
     for column in files:
         if row[column] is not None:
-            row[column] = str((folder / row[column]).resolve())
+            # A file that is a link keeps its name, which holds its BIDS entities (DataLad keeps content elsewhere).
+            row[column] = os.path.normpath(folder.resolve() / row[column])
             if check_files and not Path(row[column]).is_file():
                 wrong.append(f"{column}: no such file {row[column]}")
     ways = [column for column in ROUTES if row[column]]
