@@ -212,7 +212,7 @@ def ours_subject(folder, out, device="cpu", t1w=True):
     import numpy as np
     import pandas as pd
 
-    from gcamccl.connectivity import clean, correlation, nuisance_basis
+    from gcamccl.connectivity.projection import clean, correlation, nuisance_basis
 
     command = [sys.executable, str(ROOT / "workflow/scripts/preprocess.py"), "--participant", NAME, "--route", "raw"]
     command += ["--bold", str(folder / "bold.nii.gz"), "--out", str(out), "--device", device]

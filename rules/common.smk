@@ -25,7 +25,9 @@ from gcamccl.workflow.config import check, plain
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.study import (
     SCAN_FILES,
+    portable,
     read_participants,
+    require_events,
     route,
     scan_inputs,
     scan_key,
@@ -40,6 +42,7 @@ def planned():
     """Checked configuration, artifact folders and participants; stops with one readable message if input is wrong."""
     try:
         settings = check(plain(config))
+        wants_events = settings["connectivity"]["task_regressors"] != "none"
         if settings["study"]["simulated"]:
             recipes = artifacts.recipes(settings)
             home = f"{RESULTS}/simulate/{artifacts.digest(recipes['simulate'])}"
@@ -50,9 +53,20 @@ def planned():
             people = read_participants(study["participants"], study["score"])
             for row in people:
                 row["scan"] = scan_key(row)
+                used = wants_events and row["events"]
+                row["events"] = portable(row["events"]) if used else None
             recipes = artifacts.recipes(settings, people)
             study["gtex_eqtl_files"] = sorted(
                 glob(os.path.join(study["gtex_eqtl"], "*signif*pairs*"))
+            )
+        if wants_events:
+            require_events(
+                {
+                    row["participant_id"]: row.get("events")
+                    for row in people
+                    if route(row)
+                },
+                study["participants"],
             )
     except InputError as error:
         sys.exit(f"ERROR: {error}")
@@ -65,6 +79,8 @@ CHROMOSOMES = CONFIG["study"]["chromosomes"]
 BY_ID = {row["participant_id"]: row for row in PARTICIPANTS}
 SCANNED = [name for name, row in BY_ID.items() if route(row)]
 SCAN_KEYS = [scan_key(BY_ID[name]) for name in SCANNED]
+# Events tables, where connectivity.task_regressors uses them.
+EVENTS = [BY_ID[name]["events"] for name in SCANNED if BY_ID[name].get("events")]
 SCAN_STEMS = [scan_stem(BY_ID[name]) for name in SCANNED]
 # Names of what preprocess leaves of a person, with the wildcard {stem}.
 SCAN_NAMES = bids.derivatives("{stem}", CONFIG["preprocess"]["atlas"])

@@ -1,6 +1,7 @@
 # connectivity: nuisance projection and band-pass, ROI x ROI correlation, exclusions, the group's stack.
-# Needs everybody's preprocess folder and the participants table (for those without a scan).
-# Leaves fc.npy, people.tsv, group_bold_qc.tsv, excluded.tsv, rois.tsv.
+# Needs everybody's preprocess folder and the participants table (for those without a scan); with task regressors the
+# events tables too. Leaves fc.npy + fc.json, people.tsv, group_bold_qc.tsv, excluded.tsv, rois.tsv, qc_fc.parquet,
+# qc_fc.tsv.
 
 
 rule connectivity:
@@ -15,14 +16,18 @@ rule connectivity:
             )
             for name in ("timeseries", "confounds", "quality")
         ),
+        EVENTS,
         # ancient: the key says whether the table's people changed, its time stamp does not.
         participants=ancient(STUDY.participants),
     output:
         fc="<connectivity>/fc.npy",
+        sidecar="<connectivity>/fc.json",
         people="<connectivity>/people.tsv",
         quality="<connectivity>/group_bold_qc.tsv",
         excluded="<connectivity>/excluded.tsv",
         rois="<connectivity>/rois.tsv",
+        qc_fc_edges="<connectivity>/qc_fc.parquet",
+        qc_fc="<connectivity>/qc_fc.tsv",
     log:
         "<connectivity>/log.txt",
     benchmark:

@@ -85,6 +85,32 @@ def test_a_study_of_ones_own_files(project, study):
     assert quality.loc["sub-021", "repetition_time_s"] == 2.5
 
 
+def test_events_are_inputs_where_the_task_is_regressed_out(project, study):
+    folder, overlays = study
+    path = folder / "participants.tsv"
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    (folder / "events.tsv").write_text("onset\tduration\ttrial_type\n20\t40\t0back\n100\t40\t2back\n")
+    table["events"] = "events.tsv"
+    table.loc[7, "events"] = "n/a"
+    table.to_csv(path, sep="\t", index=False)
+    settings = project.overlay("task.yaml", "connectivity: {task_regressors: glover}\n")[1]
+    fails(project, (*overlays(), settings), "1 of 60 have none: sub-008", "the column events", until="connectivity")
+    table["events"] = "events.tsv"
+    table.to_csv(path, sep="\t", index=False)
+    both = (*overlays(), settings)
+    done = project.snakemake("--until", "connectivity", overlays=both)
+    assert done.returncode == 0, done.stdout[-4000:]
+    made = max((project.folder / "results/connectivity").iterdir(), key=lambda place: place.stat().st_mtime)
+    quality = pd.read_csv(made / "group_bold_qc.tsv", sep="\t")
+    assert quality["regressors"].str.contains("task_glover").all()
+    assert "connectivity" not in project.planned(overlays=both)
+    # Other events of the same name: connectivity is done again, and a table that is broken is named.
+    (folder / "events.tsv").write_text("onset\tduration\n20\t-1\n")
+    planned = project.planned(overlays=both)
+    assert planned["connectivity"] == 1 and "preprocess" not in planned
+    fails(project, both, "events.tsv: line 2: duration is negative", until="connectivity")
+
+
 def test_bad_configuration(project):
     overlays = project.overlay("bad.yaml", "train: {epochs: many}\nthreshold: {max: 1}\n")
     text = fails(project, overlays, "train.epochs: 'many'", "threshold.max: unknown key")

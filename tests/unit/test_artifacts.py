@@ -129,6 +129,14 @@ def test_a_changed_score_reaches_only_the_cohort_and_after(real):
     assert changed(keys(real, PEOPLE), keys(real, other))[0] == "cohort"
 
 
+def test_events_that_are_used_reach_only_connectivity_and_after(real):
+    """The rules give the path only where connectivity.task_regressors asks for it."""
+    other = copy.deepcopy(PEOPLE)
+    other[2]["events"] = "events/p2.tsv"
+    found = changed(keys(real, PEOPLE), keys(real, other))
+    assert found[:2] == ["connectivity", "cohort"] and "preprocess" not in found
+
+
 def test_a_study_file_counts_where_it_is_read(real):
     other = copy.deepcopy(real)
     other["study"]["gene_sets"] = ["other.gmt"]

@@ -24,6 +24,8 @@ def test_the_papers_values():
     paper = config.read_yaml(config.PAPER)
     assert (paper["connectivity"]["low_hz"], paper["connectivity"]["high_hz"]) == (0.01, 0.1)
     assert (paper["connectivity"]["max_translation_mm"], paper["connectivity"]["min_sfnr"]) == (2.0, 275.0)
+    assert (paper["connectivity"]["motion_parameters"], paper["connectivity"]["scrub_fd_mm"]) == (6, None)
+    assert (paper["connectivity"]["global_signal"], paper["connectivity"]["task_regressors"]) == (False, "none")
     qc = paper["genotype_qc"]
     assert (qc["hwe_p"], qc["maf"], qc["ld_r2"]) == (1e-5, 0.05, 0.9)
     assert (qc["max_snp_missing"], qc["max_sample_missing"]) == (0.1, 0.05)
@@ -57,6 +59,12 @@ def test_all_errors_are_listed_in_one_go(tmp_path):
     ("text", "message"),
     [
         ("cohort: {train_fraction: 0.8}\nstudy: {simulated: true}\n", "add up to 1.1, not 1"),
+        ("connectivity: {motion_parameters: 12}\nstudy: {simulated: true}\n", r"12 is not one of \[0, 6, 24\]"),
+        (
+            "connectivity: {scrub_fd_mm: 0}\nstudy: {simulated: true}\n",
+            "scrub_fd_mm: 0 is less than or equal",
+        ),
+        ("connectivity: {task_regressors: spm}\nstudy: {simulated: true}\n", "'spm' is not one of"),
         ("connectivity: {low_hz: 0.2}\nstudy: {simulated: true}\n", "must be above connectivity.low_hz"),
         (
             "activation: {methods: [gradcam]}\nstudy: {simulated: true}\n",

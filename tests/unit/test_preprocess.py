@@ -10,7 +10,7 @@ import pytest
 import scan_fixture
 from scipy import ndimage
 
-from gcamccl import connectivity
+from gcamccl.connectivity import projection
 from gcamccl.preprocess import person, quality, realign, regions, resample
 from gcamccl.simulate import scan_bold
 from gcamccl.simulate.scan import motion_error_mm, rigid
@@ -57,11 +57,9 @@ def test_the_whole_chain_recovers_the_planted_connectivity():
     """Known motion and warp, estimated nothing: what is left is noise, so the matrices agree closely."""
     simulated, found = scan_fixture.simulated_scan(), scan_fixture.realigned()
     series = resample.sample(found.volumes, simulated.head.affine, found.transforms, simulated.roi_native, fwhm_mm=6.0)
-    basis = connectivity.nuisance_basis(len(series), 3.0, 0.01, 0.1)
+    basis = projection.nuisance_basis(len(series), 3.0, 0.01, 0.1)
     upper = np.triu_indices(264, 1)
-    measured, planted = (
-        connectivity.correlation(connectivity.clean(x, basis))[upper] for x in (series, simulated.signals)
-    )
+    measured, planted = (projection.correlation(projection.clean(x, basis))[upper] for x in (series, simulated.signals))
     assert np.corrcoef(measured, planted)[0, 1] > 0.85
 
 
@@ -231,8 +229,8 @@ def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
     folders = ("--preprocessed", tmp_path / "preprocessed", "--out", tmp_path / "fc")
     assert "1 of 2 people kept" in program("connectivity", *folders, "--participants", tmp_path / "people.tsv")
     fc = np.load(tmp_path / "fc/fc.npy")[0]
-    basis = connectivity.nuisance_basis(40, 3.0, 0.01, 0.1)
-    planted = connectivity.correlation(connectivity.clean(simulated.signals, basis))
+    basis = projection.nuisance_basis(40, 3.0, 0.01, 0.1)
+    planted = projection.correlation(projection.clean(simulated.signals, basis))
     upper = np.triu_indices(264, 1)
     assert np.corrcoef(fc[upper], planted[upper])[0, 1] > 0.5  # few volumes, affine registration
     assert (tmp_path / "fc/excluded.tsv").read_text().splitlines()[1] == "b\tno_scan\tn/a\tn/a"

@@ -3,7 +3,16 @@
 import pytest
 
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.study import read_participants, route, scan_folder, scan_inputs, scan_key, scan_stem
+from gcamccl.workflow.study import (
+    portable,
+    read_participants,
+    require_events,
+    route,
+    scan_folder,
+    scan_inputs,
+    scan_key,
+    scan_stem,
+)
 
 
 def table(folder, text, name="participants.tsv"):
@@ -105,3 +114,18 @@ def test_the_scan_key_changes_with_what_preprocess_is_given(tmp_path, monkeypatc
     assert len({key, *map(scan_key, others)}) == 4
     assert scan_key({"participant_id": "a"}) is None
     assert scan_folder(row) == f"a/{key}"
+
+
+def test_paths_below_the_working_directory_are_relative(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    assert portable(tmp_path / "project/bids/e.tsv") == portable("bids/e.tsv") == "bids/e.tsv"
+    assert portable(tmp_path / "e.tsv") == str(tmp_path / "e.tsv")
+
+
+def test_who_has_no_events_is_listed():
+    require_events({"a": "a.tsv", "b": "b.tsv"}, "people.tsv")
+    with pytest.raises(InputError, match=r"people.tsv: .*1 of 2 have none: b; name their tables in the column events"):
+        require_events({"a": "a.tsv", "b": None}, "people.tsv")
+    with pytest.raises(InputError, match=r"30 of 30 have none: p0, .*, p19 and 10 more"):
+        require_events({f"p{number}": None for number in range(30)}, "people.tsv")

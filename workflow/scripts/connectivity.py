@@ -20,9 +20,11 @@ def main():
     with job.run(args) as run:
         import numpy as np
 
-        from gcamccl import bids, connectivity
+        from gcamccl import bids
         from gcamccl.atlas import atlas_files, read_atlas
-        from gcamccl.workflow.files import write_tsv
+        from gcamccl.connectivity.group import group, sidecar
+        from gcamccl.connectivity.qc_fc import qc_fc
+        from gcamccl.workflow.files import write_json, write_tsv
         from gcamccl.workflow.study import read_participants, scan_folder, scan_stem
 
         rows = read_participants(run.reads(args.participants), args.score, check_files=False)
@@ -38,15 +40,26 @@ def main():
         run.reads(
             *(folder / names[kind] for folder, names in places for kind in ("timeseries", "confounds", "quality"))
         )
-        group = connectivity.group(folders, len(rois), run.settings)
-        np.save(run.path("fc.npy"), group.fc)
-        write_tsv(run.path("people.tsv"), group.people)
-        write_tsv(run.path("group_bold_qc.tsv"), group.quality)
-        write_tsv(run.path("excluded.tsv"), group.excluded)
+        events = {row["participant_id"]: row["events"] for row in rows if row["events"]}
+        if run.settings["task_regressors"] != "none":
+            run.reads(*(path for name, path in events.items() if folders[name]))
+        found = group(folders, len(rois), run.settings, events)
+        np.save(run.path("fc.npy"), found.fc)
+        write_json(run.path("fc.json"), sidecar(found, run.settings))
+        write_tsv(run.path("people.tsv"), found.people)
+        write_tsv(run.path("group_bold_qc.tsv"), found.quality)
+        write_tsv(run.path("excluded.tsv"), found.excluded)
         write_tsv(run.path("rois.tsv"), rois)
-        run.say(f"{len(group.people)} of {len(folders)} people kept")
-        for reason, count in group.excluded["reason"].value_counts().items():
+        run.say(f"{len(found.people)} of {len(folders)} people kept")
+        for reason, count in found.excluded["reason"].value_counts().items():
             run.say(f"excluded for {reason}: {count}")
+        for regressors, count in found.quality["regressors"].value_counts().items():
+            run.say(f"regressors removed: {regressors}: {count}")
+        included = found.quality["included"].astype(bool)
+        edges, summary = qc_fc(found.fc, found.quality.loc[included, "mean_fd_mm"].to_numpy(float), rois)
+        edges.to_parquet(run.path("qc_fc.parquet"), index=False, compression="zstd")
+        write_tsv(run.path("qc_fc.tsv"), summary)
+        run.say("correlation of connectivity with motion done")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from gcamccl.workflow.errors import InputError
 GRID_SHAPE = (91, 109, 91)  # the 2 mm MNI152 grid of FSL, SPM and fMRIPrep's res-2
 OVERLAP_STEP_MM = 4
 LOW_DICE = 0.75
+LOW_T1W_GAIN = 0.04  # of simulated heads own T1w gave 0.046 or more, others' 0.034 or less (docs/decisions/imaging.md)
 INT16_TOP = 32_000
 
 
@@ -182,10 +183,10 @@ def _doubts(overlap, t1w_gain):
     """Warnings about the registration."""
     if overlap < LOW_DICE:
         yield f"brain overlaps MNI152's by a Dice coefficient of only {overlap:.2f}: look at the pictures"
-    if t1w_gain is not None and t1w_gain < 0:
+    if t1w_gain is not None and t1w_gain < LOW_T1W_GAIN:
         yield (
-            f"registered through the T1w the scan matches MNI152 less well than without it (mutual information "
-            f"{t1w_gain:+.3f}): is the T1w the same person's?"
+            f"the T1w hardly helps the registration or spoils it (mutual information {t1w_gain:+.3f} nats): "
+            "is it the same person's?"
         )
 
 

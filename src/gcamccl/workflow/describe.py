@@ -33,7 +33,8 @@ def _allowed(entry, definitions):
         return "list of " + _allowed(entry["items"], definitions)
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     limits = ", ".join(f"{sign} {entry[key]:g}" for key, sign in bounds.items() if key in entry)
-    return f"{kind} {limits}".strip()
+    kinds = [kind] if isinstance(kind, str) else kind
+    return " or ".join(f"{name} {limits}".strip() if name != "null" else name for name in kinds)
 
 
 def config_readme():

@@ -38,7 +38,8 @@ class Stage:
     shipped: tuple[str, ...] = ()
 
 
-# "scan" is `gcamccl.workflow.study.scan_key`: route, files and repetition time.
+# "scan" is `gcamccl.workflow.study.scan_key`: route, files and repetition time. "events" is the table's path where the
+# settings use it, else nothing, so that events nobody reads make no result out of date.
 SCAN_COLUMNS = ("participant_id", "scan")
 
 STAGES = (
@@ -59,7 +60,7 @@ STAGES = (
         "connectivity",
         "nuisance projection and band-pass, ROI x ROI correlation, exclusions, group stack",
         needs=("preprocess",),
-        participants=SCAN_COLUMNS,
+        participants=(*SCAN_COLUMNS, "events"),
         scripts=("connectivity",),
         shipped=("resources/power264.tsv",),
     ),

@@ -14,7 +14,7 @@ from gcamccl.workflow.files import read_tsv
 SCHEMA = ROOT / "workflow" / "schemas" / "participants.schema.yaml"
 SCAN_FILES = ("bold", "t1w", "preproc_bold", "confounds", "timeseries")
 ROUTES = {"bold": "raw", "preproc_bold": "fmriprep", "timeseries": "timeseries"}
-SHOWN = 20  # errors listed before "and N more"
+SHOWN = 20  # errors or people listed before "and N more"
 
 
 def route(row):
@@ -46,12 +46,40 @@ def scan_key(row):
     """
     if route(row) is None:
         return None
-    here, files = Path.cwd().resolve(), {}
-    for column in SCAN_FILES:
-        if row.get(column):
-            path = Path(row[column]).resolve()
-            files[column] = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    files = {column: portable(row[column]) for column in SCAN_FILES if row.get(column)}
     return digest([route(row), row.get("repetition_time"), files])[:8]
+
+
+def portable(path):
+    """`path` relative to the working directory where it lies below it, else absolute; str."""
+    here, path = Path.cwd().resolve(), Path(path).resolve()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def require_events(events, where):
+    """Stop if somebody whose task is to be regressed out has no events.
+
+    Parameters
+    ----------
+    events : dict of str to (str or None)
+        participant_id -> events table, of everybody with a scan.
+    where : str or Path
+        The participants table.
+
+    Raises
+    ------
+    InputError
+        Lists who has none.
+    """
+    without = [name for name, path in events.items() if not path]
+    if without:
+        more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
+        raise InputError(
+            where,
+            f"connectivity.task_regressors needs events of everybody with a scan; {len(without)} of {len(events)} "
+            f"have none: {', '.join(without[:SHOWN])}{more}",
+            "name their tables in the column events, or set task_regressors to none",
+        )
 
 
 def scan_file(row):

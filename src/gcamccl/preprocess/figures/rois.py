@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gcamccl.connectivity import clean, correlation, missing_rois, nuisance_basis
+from gcamccl.connectivity.projection import clean, correlation, missing_rois, nuisance_basis
 from gcamccl.preprocess.figures import layout
 from gcamccl.report.names import network_order, network_short
 

@@ -1,0 +1,1 @@
+"""Stage `connectivity`: cleaned ROI series, ROI x ROI correlation, exclusions, the group's stack."""
