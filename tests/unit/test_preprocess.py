@@ -310,5 +310,7 @@ def test_the_programs_take_a_raw_scan_to_connectivity(tmp_path):
     basis = projection.nuisance_basis(40, 3.0, 0.01, 0.1)
     planted = projection.correlation(projection.clean(simulated.signals, basis))
     upper = np.triu_indices(264, 1)
-    assert np.corrcoef(fc[upper], planted[upper])[0, 1] > 0.5  # few volumes, affine registration
+    there = np.isfinite(fc[upper])
+    assert there.mean() > 0.95
+    assert np.corrcoef(fc[upper][there], planted[upper][there])[0, 1] > 0.5  # few volumes, no T1w
     assert (tmp_path / "fc/excluded.tsv").read_text().splitlines()[1] == "b\tno_scan\tn/a\tn/a"
