@@ -33,14 +33,14 @@ EXAMPLES = """examples:
 """
 
 
-def simulate(folder, n_volumes):
+def simulate(folder, n_volumes, seed):
     """Write the scan, its T1w and its truth to `folder`."""
     import numpy as np
 
     from gcamccl.atlas import read_atlas
     from gcamccl.simulate import connectome, scan, scan_bold
 
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     rois = read_atlas()
     xyz = rois[["x", "y", "z"]].to_numpy(float)
     settings = {"n_volumes": n_volumes, "repetition_time_s": TR_S, "edges_per_class": 60, "edge_effect": 0.08}
@@ -268,6 +268,7 @@ def main():
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--volumes", type=int, default=231, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulated head and scan; default: %(default)s")
     parser.add_argument("--peer-volumes", type=int, default=12, help="volumes ANTs works on; default: %(default)s")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder of the scan; made if it is not there")
@@ -283,7 +284,7 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "truth.npz").exists():
             print(f"simulating {' x '.join(map(str, (*MATRIX, args.volumes)))} ...", flush=True)
-            simulate(folder, args.volumes)
+            simulate(folder, args.volumes, args.seed)
         print("ours: whole subject, realignment ...", flush=True)
         subject = ours_subject(folder, scratch / "ours", args.device)
         alone = ours_subject(folder, scratch / "alone", args.device, t1w=False)
