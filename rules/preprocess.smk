@@ -19,7 +19,7 @@ rule preprocess:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=scan_memory_mb,
         runtime=30,
     params:
         program=program("preprocess"),
