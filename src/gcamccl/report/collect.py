@@ -218,7 +218,11 @@ def flag(value):
 
 def records(folder):
     """The ``artifact.json`` of a stage's jobs: of the folder itself and of those one or two levels below."""
-    paths = [folder / "artifact.json", *sorted(folder.glob("*/artifact.json")), *sorted(folder.glob("*/*/artifact.json"))]
+    paths = [
+        folder / "artifact.json",
+        *sorted(folder.glob("*/artifact.json")),
+        *sorted(folder.glob("*/*/artifact.json")),
+    ]
     return [read_json(path) for path in paths if path.exists()]
 
 

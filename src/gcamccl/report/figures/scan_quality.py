@@ -218,7 +218,7 @@ def note(quality, excluded, settings):
     return "; ".join(parts) + "."
 
 
-def qc_fc(table, reason=None):
+def qc_fc(table):
     """QC-FC: how connections go with motion across people, against the distance of their ROIs, and its histogram.
 
     Parameters
@@ -226,9 +226,6 @@ def qc_fc(table, reason=None):
     table : DataFrame
         A row a connection: distance_mm, r (correlation over people of connectivity and mean framewise displacement;
         missing where it could not be computed), n (people it was computed from).
-    reason : str, optional
-        Why no correlation could be computed.
-
     Returns
     -------
     Figure
@@ -237,7 +234,7 @@ def qc_fc(table, reason=None):
     """
     known = table[table["r"].notna()]
     if known.empty:
-        return style.message(f"QC-FC: no correlation with motion could be computed{f':{chr(10)}{reason}' if reason else '.'}")
+        return style.message("QC-FC: no correlation with motion could be computed; the reason is below.")
     drawing, axes = style.figure(7.2, 3.1, columns=2, width_ratios=(1.5, 1))
     plane, histogram = axes
     distance, r = known["distance_mm"].to_numpy(float), known["r"].to_numpy(float)
