@@ -121,7 +121,7 @@ def test_a_t1w_that_spoils_the_registration_is_an_exclusion(tmp_path):
         write_person(tmp_path / name, rng, registration_dice=0.9, t1w_gain=gain)
     names = ["own", "doubtful", "spoils", "none"]
     found = group({name: place(tmp_path / name) for name in names}, R, SETTINGS)
-    assert found.excluded.values.tolist() == [["spoils", "min_t1w_gain", -0.02, 0.0]]
+    assert found.excluded.to_numpy().tolist() == [["spoils", "min_t1w_gain", -0.02, 0.0]]
     columns = list(found.quality.columns)
     assert columns[columns.index("registration_dice") + 1] == "t1w_gain"
     np.testing.assert_array_equal(found.quality["t1w_gain"].astype(float), [0.12, 0.0, -0.02, np.nan])

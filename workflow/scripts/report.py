@@ -10,7 +10,8 @@ def main():
         "report",
         __doc__,
         "python workflow/scripts/report.py --preprocess DIR --connectivity DIR --genotype-qc DIR --impute DIR\n"
-        "    --eqtl-filter DIR --cohort DIR --train DIR --compare DIR --activation DIR --threshold DIR --enrichment DIR --out report",
+        "    --eqtl-filter DIR --cohort DIR --train DIR --compare DIR --activation DIR --threshold DIR\n"
+        "    --enrichment DIR --out report",
     )
     stages = (
         *("preprocess", "connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),

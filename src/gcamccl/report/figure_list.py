@@ -71,7 +71,7 @@ def drawings(results, summaries, table3, planted=None):
     quality = (get("connectivity/group_bold_qc"), get("connectivity/excluded"), results.settings("connectivity"))
     yield "scan_quality", scan_quality.scatter(*quality), scan_quality.note(*quality)
     left = get("connectivity/qc_fc")
-    drawing = scan_quality.qc_fc(get("connectivity/qc_fc_edges"))
+    drawing = scan_quality.qc_fc(get("connectivity/qc_fc_edges"), left["reason"].iloc[0])
     yield "qc_fc", drawing, scans.qc_fc_sentence(left, people)
     yield "connectivity", heatmaps.connectivity(mean, difference, rois["network"]), f"Mean of {people:,} people."
     yield "attrition", flow.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""

@@ -22,7 +22,8 @@ REFERENCES = {
     "416-429.",
     "Lindquist et al. 2019": "Lindquist MA, Geuter S, Wager TD, Caffo BS. Modular preprocessing pipelines can "
     "reintroduce artifacts into fMRI data. Hum Brain Mapp 40 (2019) 2358-2376.",
-    "Power et al. 2011": "Power JD et al. Functional network organization of the human brain. Neuron 72 (2011) 665-678.",
+    "Power et al. 2011": "Power JD et al. Functional network organization of the human brain. Neuron 72 (2011) "
+    "665-678.",
     "Power et al. 2012": "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE. Spurious but systematic "
     "correlations in functional connectivity MRI networks arise from subject motion. NeuroImage 59 (2012) 2142-2154.",
     "Satterthwaite et al. 2012": "Satterthwaite TD et al. Impact of in-scanner head motion on multiple measures of "
@@ -167,7 +168,7 @@ def _cleaning(settings, kept):
     unknown = int(kept["regressors"].astype(str).str.contains("unknown").sum())
     if unknown:
         yield (
-            f"Of {unknown:,} of {len(kept):,} people kept, something of this was unknown and could not be removed "
+            f"In {unknown:,} of {len(kept):,} people kept some of this was unknown and could not be removed "
             "(column regressors of the table of scan quality)."
         )
     kind = {"pearson": "Pearson's r", "fisher_z": "Fisher's z (artanh of Pearson's r)"}[settings["kind"]]
@@ -178,8 +179,8 @@ def _exclusions(settings):
     """The limits."""
     limits = [
         f"the head centre moved further than {settings['max_translation_mm']:g} mm from the first volume",
-        f"the signal-to-fluctuation-noise ratio {METRICS[settings['sfnr_metric']]} (Friedman and Glover 2006) was below "
-        f"{settings['min_sfnr']:g}",
+        f"the signal-to-fluctuation-noise ratio {METRICS[settings['sfnr_metric']]} (Friedman and Glover 2006) was "
+        f"below {settings['min_sfnr']:g}",
         f"the brain overlapped that of MNI152 by a Dice coefficient below {settings['min_registration_dice']:g}",
         "the T1w raised the mutual information of mean BOLD and template by less than "
         f"{settings['min_t1w_gain']:g} nats, compared with a registration without it",

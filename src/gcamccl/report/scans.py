@@ -5,7 +5,7 @@ import numpy as np
 EXCLUDED_SHARE = 0.25
 LOW_T1W_GAIN = 0.04  # nats; the limit of preprocess' own warning
 # Median |r| over what it is without any influence of motion. Simulated studies without any, whose connections share one
-# factor that explains a fifth of their variance over people, exceed 1.4 in at most 5 % of cases (12, 50, 200 people).
+# factor that explains a fifth of their variance over people, exceed 1.4 in about 5 % or fewer (12, 50, 200 people).
 QC_FC_RATIO = 1.4
 FEW_DOF = 30  # below it the standard error of a z-transformed correlation, 1 / sqrt(dof - 2), is above 0.19
 SCRUBBED_SHARE = 0.5
@@ -74,8 +74,8 @@ def where_pages_are(results):
     keys = sorted({str(record["key"]) for record in results.records["preprocess"] if record.get("key")})
     folder = f"results/preprocess/{keys[0]}" if len(keys) == 1 else "the folder of this stage"
     return [
-        f"{n_pages:,} people have a page of pictures of their scan: <id>/<scan>/*_qc.png in {folder}. Look at those near "
-        "the limits and those with warnings (table of scan quality, section connectivity)."
+        f"{n_pages:,} people have a page of pictures of their scan: <id>/<scan>/*_qc.png in {folder}. Look at those "
+        "near the limits and those with warnings (table of scan quality, section connectivity)."
     ]
 
 
@@ -99,7 +99,7 @@ def qc_fc_sentence(summary, n_kept):
     return (
         f"Over the {int(row['n_people']):,} of {n_kept:,} people kept whose motion is known, the median |r| of "
         f"connections with mean framewise displacement is {row['median_abs_r']:.3f}; without any influence of motion "
-        f"it would be {row['median_abs_r_by_chance']:.3f}. {row['share_p_below_0_05']:.1%} have p < 0.05 (uncorrected)."
+        f"it would be {row['median_abs_r_by_chance']:.3f}; {row['share_p_below_0_05']:.1%} have p < 0.05, uncorrected."
     )
 
 

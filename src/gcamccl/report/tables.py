@@ -86,7 +86,7 @@ FEATURES = (
 NOTES = {
     "scan_quality": "Each raw scan and fMRIPrep output has a page of pictures in the stage preprocess (*_qc.png).",
     "excluded": "One row a reason; setting: the limit, in the section connectivity of the configuration.",
-    "qc_fc": "Correlation of each connection with mean framewise displacement, over the people kept whose motion is known.",
+    "qc_fc": "Each connection correlated with mean framewise displacement over the people kept whose motion is known.",
     "genotype_dropped": "Counted by reason; the file dropped.tsv of the stage names each.",
     "groups": "Means (share of women for sex); Welch's t-test, Fisher's exact test for sex.",
     "table3": "Mean ± SD over splits; permuted: mean with permuted labels; the paper's values are of its own cohort.",
@@ -169,6 +169,7 @@ def build(results, table3, planted=None):
         "table3": table3_for_page(table3),
         "edges": edges_for_page(edges),
         "excluded": excluded_for_page(get("connectivity/excluded")),
+        "qc_fc": get("connectivity/qc_fc").dropna(axis=1),
         "people": people.assign(reason=people["reason"].map(plain_reasons)),
     }
     made = []

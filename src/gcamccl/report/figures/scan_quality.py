@@ -218,7 +218,7 @@ def note(quality, excluded, settings):
     return "; ".join(parts) + "."
 
 
-def qc_fc(table):
+def qc_fc(table, reason=None):
     """QC-FC: how connections go with motion across people, against the distance of their ROIs, and its histogram.
 
     Parameters
@@ -226,6 +226,8 @@ def qc_fc(table):
     table : DataFrame
         A row a connection: distance_mm, r (correlation over people of connectivity and mean framewise displacement;
         missing where it could not be computed), n (people it was computed from).
+    reason : str, optional
+        Why none could be computed.
     Returns
     -------
     Figure
@@ -234,7 +236,8 @@ def qc_fc(table):
     """
     known = table[table["r"].notna()]
     if known.empty:
-        return style.message("QC-FC: no correlation with motion could be computed; the reason is below.")
+        why = f":\n{reason}." if isinstance(reason, str) else "."
+        return style.message(f"QC-FC: no correlation with motion could be computed{why}")
     drawing, axes = style.figure(7.2, 3.1, columns=2, width_ratios=(1.5, 1))
     plane, histogram = axes
     distance, r = known["distance_mm"].to_numpy(float), known["r"].to_numpy(float)
