@@ -1,5 +1,6 @@
 """What the report says about scans: routes, QC-FC, warnings with their numbers, reasons in words."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from connectivity_fixture import SETTINGS
 from report_fixture import make_study
 
+from gcamccl.atlas import COLUMNS
 from gcamccl.connectivity import exclusion
-from gcamccl.connectivity.qc_fc import qc_fc
+from gcamccl.connectivity.person import QC_COLUMNS
+from gcamccl.connectivity.qc_fc import SUMMARY_COLUMNS, qc_fc
 from gcamccl.preprocess.extract import LOW_T1W_GAIN
 from gcamccl.report import figure_list, maps, names, scans, statistics, summary, tables
 from gcamccl.report.collect import collect, read_table
@@ -168,3 +171,10 @@ def test_the_documentation_has_every_warning_of_the_section():
     assert len(rows) == 6
     for value in (f"{scans.QC_FC_RATIO:g} times", f"below {scans.LOW_T1W_GAIN:g} nats", f"fewer than {scans.FEW_DOF}"):
         assert any(value in row for row in rows), value
+
+
+def test_the_documentation_has_every_column():
+    text = (ROOT / "docs/artifacts.md").read_text()
+    for file, columns in (("group_bold_qc.tsv", QC_COLUMNS), ("rois.tsv", COLUMNS), ("qc_fc.tsv", SUMMARY_COLUMNS)):
+        row = next(line for line in text.splitlines() if line.startswith(f"| | `{file}`"))
+        assert [name for name in columns if not re.search(rf"\b{name}\b", row)] == [], file
