@@ -1,9 +1,10 @@
 # report: tables, figures and one HTML page about the run.
-# Needs the artifacts of every stage from connectivity on; of simulated studies, what was planted too.
+# Needs the artifacts of every stage; of preprocess only its jobs' records; of simulated studies, what was planted too.
 # Leaves report.html (self-contained), figures/*.png and *.svg, tables/*.tsv.
 
 REPORT_FIGURES = {
     "scan_quality": "connectivity",
+    "qc_fc": "connectivity",
     "connectivity": "connectivity",
     "attrition": "genotype_qc",
     "people": "cohort",
@@ -28,6 +29,8 @@ rule report:
         "<connectivity>/group_bold_qc.tsv",
         "<connectivity>/excluded.tsv",
         "<connectivity>/rois.tsv",
+        "<connectivity>/qc_fc.parquet",
+        "<connectivity>/qc_fc.tsv",
         "<genotype_qc>/attrition.tsv",
         "<genotype_qc>/dropped.tsv",
         "<genotype_qc>/harmonised.tsv",

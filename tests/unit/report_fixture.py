@@ -5,6 +5,7 @@ import pandas as pd
 from nilearn.datasets import fetch_coords_power_2011
 from report_fixture_results import N_LOCI, SPLITS, maps, pathways, record, selection
 
+from gcamccl.connectivity.qc_fc import qc_fc
 from gcamccl.workflow.config import PAPER, read_yaml
 from gcamccl.workflow.files import write_json, write_tsv
 
@@ -52,14 +53,17 @@ def make_study(root, selected=True, permuted_alike=False):
         Stage -> folder, and ``truth`` -> truth.json.
     """
     rng = np.random.default_rng(1)
-    folders = {
-        stage: root / stage for stage in read_yaml(PAPER) if stage not in ("run", "study", "simulate", "preprocess")
-    }
+    folders = {stage: root / stage for stage in read_yaml(PAPER) if stage not in ("run", "study", "simulate")}
     folders.pop("report")
     for stage, folder in folders.items():
         folder.mkdir(parents=True)
-        record(folder, stage)
+        if stage != "preprocess":
+            record(folder, stage)
     people = [f"sub-{number:03d}" for number in range(1, N_PEOPLE + 1)]
+    for name in people[:2]:
+        scan = folders["preprocess"] / name / "0a1b2c3d"
+        scan.mkdir(parents=True)
+        record(scan, "preprocess")
     rois = imaging(folders["connectivity"], people, rng)
     loci = genotypes(folders, people, rng)
     cohort = groups(folders["cohort"], people, len(rois), rng)
@@ -104,7 +108,11 @@ def imaging(folder, people, rng):
     fc[0, 5, :] = fc[0, :, 5] = np.nan
     np.save(folder / "fc.npy", fc[np.arange(len(kept)) % 30])
     write_tsv(folder / "people.tsv", pd.DataFrame({"participant_id": kept, "n_volumes": 140, "residual_dof": 60}))
-    quality = pd.DataFrame({"participant_id": people, "route": "timeseries"})
+    quality = pd.DataFrame({"participant_id": people, "route": "timeseries", "n_volumes": 140, "n_scrubbed": 0})
+    quality["regressors"], quality["residual_dof"], quality["warnings"] = "motion6", 60, None
+    quality["registration_dice"] = quality["t1w_gain"] = np.nan
+    quality.loc[20:59, ["route", "registration_dice", "t1w_gain"]] = ["raw", 0.93, 0.12]  # raw scans with a T1w
+    quality.loc[:4, "regressors"] = "none: motion unknown"
     quality["sfnr_global"] = rng.normal(330, 30, len(people)).clip(280)
     quality["sfnr_roi_median"], quality["sfnr_voxel_median"] = 0.4 * quality["sfnr_global"], np.nan
     quality["mean_fd_mm"] = rng.gamma(3, 0.05, len(people))
@@ -113,7 +121,11 @@ def imaging(folder, people, rng):
     last = quality.index[-12:]
     quality.loc[last[:4], "sfnr_global"] = 210.0
     quality.loc[last[4:], "max_translation_mm"] = 2.4
+    quality["included"] = quality["participant_id"].isin(kept)
     write_tsv(folder / "group_bold_qc.tsv", quality)
+    edges, summary = qc_fc(fc[np.arange(len(kept)) % 30], quality["mean_fd_mm"].to_numpy()[: len(kept)], rois)
+    edges.to_parquet(folder / "qc_fc.parquet")
+    write_tsv(folder / "qc_fc.tsv", summary)
     excluded = pd.DataFrame({"participant_id": people[-12:], "reason": "max_translation_mm"})
     excluded["value"], excluded["limit"] = 2.4, 2.0
     excluded.loc[:3, ["reason", "value", "limit"]] = ["min_sfnr", 210.0, 275.0]

@@ -100,18 +100,31 @@ def test_another_atlas_is_refused(tmp_path):
 
 
 def test_a_poor_registration_is_an_exclusion():
-    facts = {"max_translation_mm": None, "sfnr_global": None, "registration_dice": 0.74}
+    facts = {"max_translation_mm": None, "sfnr_global": None, "registration_dice": 0.74, "t1w_gain": None}
     assert reasons_to_exclude(facts, 0.0, 100, SETTINGS) == [("min_registration_dice", 0.74, 0.75)]
     for overlap in (0.75, None):  # at the limit; a route that cannot know
         assert reasons_to_exclude(facts | {"registration_dice": overlap}, 0.0, 100, SETTINGS) == []
 
 
 def test_every_limit_has_its_reason():
-    facts = {"max_translation_mm": 2.1, "sfnr_global": 274.0, "registration_dice": 0.1}
+    facts = {"max_translation_mm": 2.1, "sfnr_global": 274.0, "registration_dice": 0.1, "t1w_gain": -0.01}
     reasons = reasons_to_exclude(facts, 0.11, 9, SETTINGS)
-    limits = ["max_translation_mm", "min_sfnr", "min_registration_dice", "max_missing_rois", "min_residual_dof"]
+    limits = ["max_translation_mm", "min_sfnr", "min_registration_dice", "min_t1w_gain"]
+    limits += ["max_missing_rois", "min_residual_dof"]
     assert [reason for reason, _, _ in reasons] == limits
     assert all(limit == SETTINGS[reason] for reason, _, limit in reasons)
+
+
+def test_a_t1w_that_spoils_the_registration_is_an_exclusion(tmp_path):
+    rng = np.random.default_rng(15)
+    for name, gain in (("own", 0.12), ("doubtful", 0.0), ("spoils", -0.02), ("none", None)):
+        write_person(tmp_path / name, rng, registration_dice=0.9, t1w_gain=gain)
+    names = ["own", "doubtful", "spoils", "none"]
+    found = group({name: place(tmp_path / name) for name in names}, R, SETTINGS)
+    assert found.excluded.to_numpy().tolist() == [["spoils", "min_t1w_gain", -0.02, 0.0]]
+    columns = list(found.quality.columns)
+    assert columns[columns.index("registration_dice") + 1] == "t1w_gain"
+    np.testing.assert_array_equal(found.quality["t1w_gain"].astype(float), [0.12, 0.0, -0.02, np.nan])
 
 
 def test_censored_volumes_do_not_reach_the_correlation(tmp_path):

@@ -9,11 +9,12 @@ def main():
     parser = job.parser(
         "report",
         __doc__,
-        "python workflow/scripts/report.py --connectivity DIR --genotype-qc DIR --impute DIR --eqtl-filter DIR\n"
-        "    --cohort DIR --train DIR --compare DIR --activation DIR --threshold DIR --enrichment DIR --out report",
+        "python workflow/scripts/report.py --preprocess DIR --connectivity DIR --genotype-qc DIR --impute DIR\n"
+        "    --eqtl-filter DIR --cohort DIR --train DIR --compare DIR --activation DIR --threshold DIR\n"
+        "    --enrichment DIR --out report",
     )
     stages = (
-        *("connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
+        *("preprocess", "connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
         *("train", "compare", "activation", "threshold", "enrichment"),
     )
     for stage in stages:

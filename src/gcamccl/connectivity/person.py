@@ -30,6 +30,7 @@ QC_COLUMNS = (
     "sfnr_voxel_median",
     "missing_rois",
     "registration_dice",
+    "t1w_gain",
     "included",
     "warnings",
 )

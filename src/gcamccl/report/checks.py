@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from gcamccl.report import statistics
+from gcamccl.report import scans, statistics
 
 # Judgement, not law; the page prints the numbers beside each warning.
 ALIKE = 0.5  # permuted labels select at least this share of what the true labels select
 NEARLY_ALL = 0.5  # share of all features that is too many to name
-EXCLUDED_SHARE = 0.25
 POOR_CONCORDANCE = 0.9  # the prototypes' worst imputation with a model reaches 0.886, with a panel 0.93
 MAPS_ALIKE = 0.8  # Pearson r between mean maps of true and of permuted labels
 P_CONFOUND = 0.05
@@ -32,7 +31,7 @@ def warnings(results, summaries, table3):
         Stage -> sentences; stages without a warning are absent.
     """
     found = {
-        "connectivity": _connectivity(results),
+        "connectivity": scans.warnings(results),
         "impute": _impute(results),
         "cohort": _cohort(results),
         "train": _train(results),
@@ -42,17 +41,6 @@ def warnings(results, summaries, table3):
         "enrichment": _enrichment(results),
     }
     return {stage: lines for stage, lines in found.items() if lines}
-
-
-def _connectivity(results):
-    total = results.tables["connectivity/group_bold_qc"]["participant_id"].nunique()
-    excluded = results.tables["connectivity/excluded"]["participant_id"].nunique()
-    if total and excluded / total > EXCLUDED_SHARE:
-        return [
-            f"{excluded} of {total} people with scans ({excluded / total:.0%}) were excluded: who is left "
-            "may differ from who was asked."
-        ]
-    return []
 
 
 def _impute(results):

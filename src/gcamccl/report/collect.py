@@ -17,11 +17,17 @@ TABLES = {
     "connectivity": {
         "people": ("participant_id", "n_volumes", "residual_dof"),
         "group_bold_qc": (
-            *("participant_id", "max_translation_mm", "mean_fd_mm"),
-            *("sfnr_global", "sfnr_roi_median", "sfnr_voxel_median"),
+            *("participant_id", "route", "n_volumes", "n_scrubbed", "regressors", "residual_dof"),
+            *("max_translation_mm", "mean_fd_mm", "sfnr_global", "sfnr_roi_median", "sfnr_voxel_median"),
+            *("registration_dice", "t1w_gain", "included", "warnings"),
         ),
         "excluded": ("participant_id", "reason", "value", "limit"),
         "rois": ("roi", "x", "y", "z", "network", "name"),
+        "qc_fc": (
+            *("n_people", "n_edges", "median_abs_r", "median_abs_r_by_chance"),
+            *("share_p_below_0_05", "distance_spearman", "reason"),
+        ),
+        "qc_fc_edges": ("distance_mm", "r", "n"),
     },
     "genotype_qc": {
         "attrition": ("step", "snps_in", "snps_out", "samples_in", "samples_out"),
@@ -52,11 +58,15 @@ TABLES = {
         "summary": ("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
     },
 }
-FILES = {"edges": "edges_all.parquet"}  # tables not kept as <table>.tsv
+FILES = {"edges": "edges_all.parquet", "qc_fc_edges": "qc_fc.parquet"}  # tables not kept as <table>.tsv
 ENRICHMENT = ("source", "gene_set", "set_size", "contained", "p", "q", "genes", "p_candidates", "q_candidates")
-NUMBERS = ["frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates"]
+NUMBERS = [
+    *("frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates"),
+    *("t1w_gain", "n_scrubbed", "residual_dof", "median_abs_r", "median_abs_r_by_chance", "share_p_below_0_05", "r"),
+]
+FLAGS = ["selected", "has_connectivity", "has_genotypes", "included"]
 STAGES = (
-    *("connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
+    *("preprocess", "connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
     *("train", "compare", "activation", "threshold", "enrichment"),
 )
 
@@ -176,7 +186,7 @@ def read_table(path, columns):
         table["genes"] = table["genes"].astype("string").astype(object)
     for column in table.columns.intersection(["class", "group"]):
         table[column] = table[column].map(class_name)
-    for column in table.columns.intersection(["selected", "has_connectivity", "has_genotypes"]):
+    for column in table.columns.intersection(FLAGS):
         table[column] = table[column].map(flag).astype(bool)
     for column in table.columns.intersection(NUMBERS):  # an empty column has no type of its own
         table[column] = table[column].astype(float)
@@ -207,8 +217,12 @@ def flag(value):
 
 
 def records(folder):
-    """The ``artifact.json`` of a stage's jobs: of the folder itself and of those one level below."""
-    paths = [folder / "artifact.json", *sorted(folder.glob("*/artifact.json"))]
+    """The ``artifact.json`` of a stage's jobs: of the folder itself and of those one or two levels below."""
+    paths = [
+        folder / "artifact.json",
+        *sorted(folder.glob("*/artifact.json")),
+        *sorted(folder.glob("*/*/artifact.json")),
+    ]
     return [read_json(path) for path in paths if path.exists()]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gcamccl.report import statistics
+from gcamccl.report import scans, statistics
 from gcamccl.report.figures import connections, flow, heatmaps, recovery, scan_quality, scores
 from gcamccl.workflow.artifacts import ROOT
 
@@ -10,6 +10,7 @@ CAPTIONS = ROOT / "workflow" / "report"
 # Name -> stage whose section shows it, title.
 FIGURES = {
     "scan_quality": ("connectivity", "Scan quality"),
+    "qc_fc": ("connectivity", "What motion left in the connections (QC-FC)"),
     "connectivity": ("connectivity", "Connectivity by network"),
     "attrition": ("genotype_qc", "SNPs and people left after each step"),
     "people": ("cohort", "From the study to the two groups"),
@@ -67,8 +68,11 @@ def drawings(results, summaries, table3, planted=None):
     mean = statistics.mean_connectivity(results.folders["connectivity"] / "fc.npy")
     difference = statistics.group_difference(results.folders["cohort"] / "fc.npy", cohort["group"])
     people = len(get("connectivity/people"))
-    scans = (get("connectivity/group_bold_qc"), get("connectivity/excluded"), results.settings("connectivity"))
-    yield "scan_quality", scan_quality.scatter(*scans), scan_quality.note(*scans)
+    quality = (get("connectivity/group_bold_qc"), get("connectivity/excluded"), results.settings("connectivity"))
+    yield "scan_quality", scan_quality.scatter(*quality), scan_quality.note(*quality)
+    left = get("connectivity/qc_fc")
+    drawing = scan_quality.qc_fc(get("connectivity/qc_fc_edges"), left["reason"].iloc[0])
+    yield "qc_fc", drawing, scans.qc_fc_sentence(left, people)
     yield "connectivity", heatmaps.connectivity(mean, difference, rois["network"]), f"Mean of {people:,} people."
     yield "attrition", flow.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""
     yield "people", flow.people(*statistics.people_flow(get("cohort/people"))), ""

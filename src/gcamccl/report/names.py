@@ -57,6 +57,16 @@ WORDS = {
     "proper": "",
 }
 LONGEST = 18  # characters of a short name
+# Why people are left out (settings of the stage connectivity) in words.
+REASONS = {
+    "no_scan": "no scan",
+    "max_translation_mm": "translation",
+    "min_sfnr": "SFNR",
+    "min_registration_dice": "registration",
+    "min_t1w_gain": "doubtful T1w",
+    "max_missing_rois": "missing ROIs",
+    "min_residual_dof": "few degrees of freedom",
+}
 # Drawing order and abbreviations; networks not listed follow in alphabetical order under their own names.
 NETWORKS = {
     "Sensory/Somatomotor Hand": "SMH",
@@ -84,6 +94,11 @@ def abbreviate(name):
         words = [WORDS.get(word.lower(), word) for word in text.split()]
         short = " ".join(word for word in words if word)[:LONGEST].strip() or text[:LONGEST]
     return short + (side or "")
+
+
+def plain_reasons(text):
+    """`text` with the names of limits in words, e.g. ``no connectivity: translation``; a missing one stays missing."""
+    return re.sub(r"\w+", lambda found: REASONS.get(found[0], found[0]), text) if isinstance(text, str) else text
 
 
 def roi_label(roi, name):

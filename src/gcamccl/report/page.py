@@ -5,12 +5,12 @@ from pathlib import Path
 
 import jinja2
 
-from gcamccl.report import provenance, tables
+from gcamccl.report import methods, provenance, scans, tables
 from gcamccl.workflow.stages import BY_NAME
 
 HERE = Path(__file__).parent
 ORDER = (
-    *("connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
+    *("preprocess", "connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
     *("train", "compare", "activation", "threshold", "enrichment"),
 )
 
@@ -40,6 +40,7 @@ def render(title, results, content):
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    imaging, references = methods.imaging(results)
     sections = [section(stage, results, content) for stage in stages]
     return environment.get_template("template.html").render(
         title=title,
@@ -51,6 +52,8 @@ def render(title, results, content):
         changed=provenance.changed_settings(results, ORDER),
         setting=lambda stage, key: provenance.show(results.settings(stage).get(key, "as set")),
         simulated=results.truth is not None,
+        imaging=imaging,
+        references=references,
     )
 
 
@@ -72,7 +75,7 @@ def section(stage, results, content):
         "does": "what was planted, and what of it was found again" if stage == "simulate" else BY_NAME[stage].does,
         "settings": [(key, provenance.show(value)) for key, value in results.settings(stage).items()],
         "warnings": content["warnings"].get(stage, []),
-        "sentences": content["recovered"] if stage == "simulate" else [],
+        "sentences": {"simulate": content["recovered"], "preprocess": scans.where_pages_are(results)}.get(stage, []),
         "figures": figures,
         "tables": [tables.for_page(table) for table in content["tables"] if table.stage == stage],
     }

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from gcamccl.report.names import plain_reasons
+
 METRICS = ("accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "auc")
 CONFOUNDS = ("age", "mean_fd_mm", "max_translation_mm", "pc1", "pc2", "pc3", "pc4", "pc5")
 
@@ -167,7 +169,7 @@ def _reasons(lost, default):
         next((part.strip() for part in text.split(";") if part.strip().startswith(default)), text) for text in reasons
     ]
     counts = pd.Series(own, dtype=object).str.slice(0, 60).value_counts()
-    return [(str(reason), int(number)) for reason, number in counts.items()]
+    return [(plain_reasons(str(reason)), int(number)) for reason, number in counts.items()]
 
 
 def mean_connectivity(path, rows=None):

@@ -2,7 +2,7 @@
 
 import math
 
-from gcamccl.report import checks, statistics
+from gcamccl.report import checks, scans, statistics
 
 
 def sentences(results, table3):
@@ -21,6 +21,7 @@ def sentences(results, table3):
     """
     return [
         _people(results),
+        _motion(results),
         _loci(results),
         _accuracy(results, table3),
         *_selection(results),
@@ -31,18 +32,24 @@ def sentences(results, table3):
 
 def _people(results):
     steps, groups = statistics.people_flow(results.tables["cohort/people"])
-    excluded = results.tables["connectivity/excluded"]["participant_id"].nunique()
-    scanned = results.tables["connectivity/group_bold_qc"]["participant_id"].nunique()
+    scanned, kept = map(len, scans.tables(results))
     dropped = results.tables["genotype_qc/dropped"]
     samples = dropped.loc[dropped["kind"] == "sample", "id"].nunique()
     total, usable = steps[0][1], steps[3][1]
     text = (
-        f"{total:,} people; {excluded:,} of {scanned:,} with scans excluded for their images, "
+        f"{total:,} people; {scanned - kept:,} of {scanned:,} with scans excluded for their images, "
         f"{samples:,} genotyped samples dropped; "
         f"{usable:,} have score, connectivity and genotypes. {groups['low']:,} are in the low and "
         f"{groups['high']:,} in the high group."
     )
     return "People", text, False
+
+
+def _motion(results):
+    table = results.tables["connectivity/qc_fc"]
+    bad = scans.moved(table)
+    text = scans.qc_fc_sentence(table, len(results.tables["connectivity/people"]))
+    return "Head motion", text + (" Motion is still in the connectivity." if bad else ""), bad
 
 
 def _loci(results):

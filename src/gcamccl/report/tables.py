@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.report import statistics
-from gcamccl.report.names import network_short
+from gcamccl.report.names import network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
 LONG_TEXT = 28  # characters; columns with longer cells are wrapped
@@ -36,12 +36,32 @@ HEADINGS = {
     "n_snps": "SNPs",
     "snps": "SNPs",
     "p_chance": "p, blind choice",
+    "n_people": "people with known motion",
+    "n_edges": "connections",
+    "median_abs_r": "median |r|",
+    "median_abs_r_by_chance": "median |r| without influence",
+    "share_p_below_0_05": "share with p < 0.05",
+    "distance_spearman": "Spearman's rho with distance",
+    "mean_fd_mm": "mean framewise displacement (mm)",
+    "max_translation_mm": "largest translation (mm)",
+    "sfnr_global": "SFNR, whole brain",
+    "sfnr_roi_median": "SFNR, ROIs",
+    "sfnr_voxel_median": "SFNR, voxels",
+    "registration_dice": "registration, Dice",
+    "t1w_gain": "gain by the T1w (nats)",
+    "residual_dof": "degrees of freedom left",
+    "repetition_time_s": "repetition time (s)",
+    "missing_rois": "missing ROIs",
+    "n_volumes": "volumes",
+    "n_scrubbed": "volumes scrubbed",
+    "n_regressors": "number of regressors",
 }
 
 # Table -> stage whose section shows it, title.
 TITLES = {
     "scan_quality": ("connectivity", "Scan quality of everybody"),
     "excluded": ("connectivity", "People excluded for their images"),
+    "qc_fc": ("connectivity", "QC-FC: what motion left in the connections"),
     "genotype_attrition": ("genotype_qc", "Attrition of SNPs and samples"),
     "genotype_dropped": ("genotype_qc", "Why SNPs and samples were dropped"),
     "genotype_harmonised": ("genotype_qc", "Harmonisation of the arrays"),
@@ -64,6 +84,9 @@ FEATURES = (
     "t, p and q: univariate test, t positive where the high group is larger."
 )
 NOTES = {
+    "scan_quality": "Each raw scan and fMRIPrep output has a page of pictures in the stage preprocess (*_qc.png).",
+    "excluded": "One row a reason; setting: the limit, in the section connectivity of the configuration.",
+    "qc_fc": "Each connection correlated with mean framewise displacement over the people kept whose motion is known.",
     "genotype_dropped": "Counted by reason; the file dropped.tsv of the stage names each.",
     "groups": "Means (share of women for sex); Welch's t-test, Fisher's exact test for sex.",
     "table3": "Mean ± SD over splits; permuted: mean with permuted labels; the paper's values are of its own cohort.",
@@ -121,6 +144,7 @@ def build(results, table3, planted=None):
     full = {
         "scan_quality": get("connectivity/group_bold_qc"),
         "excluded": get("connectivity/excluded"),
+        "qc_fc": get("connectivity/qc_fc"),
         "genotype_attrition": get("genotype_qc/attrition"),
         "genotype_dropped": dropped(get("genotype_qc/dropped")),
         "genotype_harmonised": harmonised(get("genotype_qc/harmonised")),
@@ -140,7 +164,14 @@ def build(results, table3, planted=None):
     }
     if planted is not None:
         full["planted"] = planted
-    shown = {"table3": table3_for_page(table3), "edges": edges_for_page(edges)}
+    people = get("cohort/people")
+    shown = {
+        "table3": table3_for_page(table3),
+        "edges": edges_for_page(edges),
+        "excluded": excluded_for_page(get("connectivity/excluded")),
+        "qc_fc": get("connectivity/qc_fc").dropna(axis=1),
+        "people": people.assign(reason=people["reason"].map(plain_reasons)),
+    }
     made = []
     for name, table in full.items():
         stage, title, note = about(name)
@@ -182,6 +213,13 @@ def edges_for_page(edges):
     shown["networks"] = [f"{network_short(a)}, {network_short(b)}" for a, b in ends]
     rest = ["frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"]
     return pd.concat([shown, edges[rest].head(MAX_ROWS)], axis=1)
+
+
+def excluded_for_page(excluded):
+    """Exclusions with their reasons in words, beside the setting that is the limit."""
+    shown = excluded.rename(columns={"reason": "setting"})
+    shown.insert(1, "reason", shown["setting"].map(plain_reasons))
+    return shown.assign(setting=shown["setting"].mask(shown["setting"] == "no_scan"))
 
 
 def strongest_first(table):

@@ -124,6 +124,7 @@ STAGES = (
         "report",
         "tables, figures and one page",
         needs=(
+            "preprocess",
             "connectivity",
             "genotype_qc",
             "impute",

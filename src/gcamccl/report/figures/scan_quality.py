@@ -3,14 +3,20 @@
 import numpy as np
 
 from gcamccl.report.figures import style
+from gcamccl.report.names import REASONS as WORDS
 
 KEPT_COLOUR = "#56B4E9"
 # Reason of exclusion (a setting of the connectivity stage) -> label, colour, marker; markers alone tell them apart too.
 REASONS = {
-    "max_translation_mm": ("translation", "#D55E00", "X"),
-    "min_sfnr": ("SFNR", "#CC79A7", "v"),
-    "max_missing_rois": ("missing ROIs", "#009E73", "s"),
-    "min_residual_dof": ("few degrees of freedom", "#E69F00", "D"),
+    reason: (WORDS[reason], colour, marker)
+    for reason, colour, marker in (
+        ("max_translation_mm", "#D55E00", "X"),
+        ("min_sfnr", "#CC79A7", "v"),
+        ("min_registration_dice", "#F0E442", "^"),
+        ("min_t1w_gain", "#0072B2", "<"),
+        ("max_missing_rois", "#009E73", "s"),
+        ("min_residual_dof", "#E69F00", "D"),
+    )
 }
 SEVERAL = ("several reasons", "#000000", "P")
 OTHER = ("another reason", "#6C6C6C", "p")
@@ -212,7 +218,7 @@ def note(quality, excluded, settings):
     return "; ".join(parts) + "."
 
 
-def qc_fc(table):
+def qc_fc(table, reason=None):
     """QC-FC: how connections go with motion across people, against the distance of their ROIs, and its histogram.
 
     Parameters
@@ -220,7 +226,8 @@ def qc_fc(table):
     table : DataFrame
         A row a connection: distance_mm, r (correlation over people of connectivity and mean framewise displacement;
         missing where it could not be computed), n (people it was computed from).
-
+    reason : str, optional
+        Why none could be computed.
     Returns
     -------
     Figure
@@ -229,7 +236,8 @@ def qc_fc(table):
     """
     known = table[table["r"].notna()]
     if known.empty:
-        return style.message("QC-FC: no correlation with motion could be computed.")
+        why = f":\n{reason}." if isinstance(reason, str) else "."
+        return style.message(f"QC-FC: no correlation with motion could be computed{why}")
     drawing, axes = style.figure(7.2, 3.1, columns=2, width_ratios=(1.5, 1))
     plane, histogram = axes
     distance, r = known["distance_mm"].to_numpy(float), known["r"].to_numpy(float)
