@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from gcamccl import bids
+from gcamccl.atlas import is_image
 from gcamccl.preprocess.quality import confounds_table
 from gcamccl.workflow.files import write_json, write_tsv
 
@@ -55,7 +56,7 @@ def write(place, names, result, atlas, settings, source):
             "Atlas": settings["atlas"],
             "Units": "arbitrary",
             "SmoothingFWHM": settings["smoothing_fwhm_mm"] if imaged else None,
-            "SphereRadius": settings["sphere_radius_mm"] if imaged else None,
+            "SphereRadius": settings["sphere_radius_mm"] if imaged and not is_image(settings["atlas"]) else None,
             **{
                 column: {"Description": row["name"], "Network": row["network"], "MNI": [row["x"], row["y"], row["z"]]}
                 for column, (_, row) in zip(columns, atlas.iterrows(), strict=True)
