@@ -218,7 +218,9 @@ def write_normalised(path, located, settings, device="cpu"):
     points = np.indices(GRID_SHAPE).reshape(3, -1).T * GRID_STEP_MM + GRID_ORIGIN_MM
     places = located.to_native(points)
     inside = in_scan(located, places)
-    step = float(np.abs(located.scan.volumes).max()) * 1.2 / INT16_TOP  # splines overshoot by less than a fifth
+    lowest, highest = located.scan.volumes.min(), located.scan.volumes.max()
+    largest = max(float(highest), -float(lowest))  # as floats: int16 has no 32768
+    step = largest * 1.2 / INT16_TOP  # splines overshoot by less than a fifth
 
     def whole_numbers(values):
         return np.rint(values / step).astype(np.int16)
