@@ -13,6 +13,9 @@ from gcamccl.workflow.errors import InputError
 
 MIN_VOLUMES = 20  # fewer cannot be band-passed to 0.01 Hz at any usual repetition time
 MIN_VOXELS = 8  # along each axis
+UNEVEN = 1.2  # volumes whose means differ more from the median one are told; BOLD changes the mean by a few per cent
+HOT = 10  # times a volume's 98th percentile: brighter than any tissue
+LARGEST = 1e15  # sums of squares of larger values overflow in float32
 UNREADABLE = (
     nibabel.filebasedimages.ImageFileError,
     nibabel.spatialimages.HeaderDataError,
@@ -169,7 +172,9 @@ def read_scan(path, repetition_time_s=None):
     repetition_time, doubts = resolve_repetition_time(path, header_repetition_time(image), repetition_time_s)
     data, affine = voxels(image, shape, affine, path)
     volumes = np.ascontiguousarray(np.moveaxis(data, 3, 0))
+    means, peaks = np.empty((2, len(volumes)))
     for number, volume in enumerate(volumes):
+        means[number] = volume.mean(dtype=np.float64)
         low, high = volume.min(), volume.max()
         if not (np.isfinite(low) and np.isfinite(high)):
             bad = np.argwhere(~np.isfinite(volume))
@@ -178,4 +183,34 @@ def read_scan(path, repetition_time_s=None):
             )
         if low == high:
             raise InputError(path, f"volume {number} is constant ({low:g})", "the scan is incomplete or damaged")
-    return Scan(volumes, affine, repetition_time, doubts + warnings)
+        if max(high, -float(low)) > LARGEST:
+            raise InputError(path, f"volume {number} has values from {low:g} to {high:g}", "scale the scan")
+        peaks[number] = float(high) / max(float(np.percentile(volume[::2, ::2, ::2], 98)), 1e-30)
+    return Scan(volumes, affine, repetition_time, doubts + warnings + _too_bright(means, peaks))
+
+
+def _too_bright(means, peaks):
+    """Warnings about volumes unlike the others, e.g. before the steady state, and about voxels that no tissue makes.
+
+    Parameters
+    ----------
+    means : float (n_volumes,)
+    peaks : float (n_volumes,)
+        Brightest voxel beside the 98th percentile.
+    """
+    warnings, middle = [], np.median(means)
+    ratio = means / middle if middle > 0 else np.ones(len(means))
+    out = np.flatnonzero((ratio > UNEVEN) | (ratio < 1 / UNEVEN))
+    if len(out):
+        worst = out[np.abs(np.log(np.maximum(ratio[out], 1e-9))).argmax()]
+        warnings.append(
+            f"volumes much brighter or darker than the median one: {len(out)} of {len(means)}, "
+            f"worst volume {worst} ({ratio[worst]:.2g} times as bright)"
+        )
+    if middle > 0 and peaks.max() > HOT:
+        worst = int(peaks.argmax())
+        warnings.append(
+            f"volume {worst} has a voxel {peaks[worst]:.0f} times as bright as its brain: an artefact, which blurs "
+            "into the ROIs near it"
+        )
+    return warnings
