@@ -68,6 +68,11 @@ def read_atlas(atlas="power264"):
         raise InputError(path, f"line {2 + int(far.argmax())}: x, y, z are not MNI152 coordinates in mm")
     if not np.array_equal(numbers[:, 0], np.arange(1, len(table) + 1)):
         raise InputError(path, "column roi must count 1, 2, 3, ...")
+    if len(table) < 2:
+        raise InputError(path, f"{len(table)} ROIs; a connection needs two")
+    again = table.duplicated(["x", "y", "z"])
+    if again.any():
+        raise InputError(path, f"line {2 + int(again.argmax())}: another ROI has the same coordinates")
     table["roi"] = table["label"] = numbers[:, 0].astype(int)
     return table[COLUMNS]
 
