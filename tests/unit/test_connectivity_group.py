@@ -100,16 +100,17 @@ def test_another_atlas_is_refused(tmp_path):
 
 
 def test_a_poor_registration_is_an_exclusion():
-    facts = {"max_translation_mm": None, "sfnr_global": None, "registration_dice": 0.74}
+    facts = {"max_translation_mm": None, "sfnr_global": None, "registration_dice": 0.74, "t1w_gain": None}
     assert reasons_to_exclude(facts, 0.0, 100, SETTINGS) == [("min_registration_dice", 0.74, 0.75)]
     for overlap in (0.75, None):  # at the limit; a route that cannot know
         assert reasons_to_exclude(facts | {"registration_dice": overlap}, 0.0, 100, SETTINGS) == []
 
 
 def test_every_limit_has_its_reason():
-    facts = {"max_translation_mm": 2.1, "sfnr_global": 274.0, "registration_dice": 0.1}
+    facts = {"max_translation_mm": 2.1, "sfnr_global": 274.0, "registration_dice": 0.1, "t1w_gain": -0.001}
     reasons = reasons_to_exclude(facts, 0.11, 9, SETTINGS)
-    limits = ["max_translation_mm", "min_sfnr", "min_registration_dice", "max_missing_rois", "min_residual_dof"]
+    limits = ["max_translation_mm", "min_sfnr", "min_registration_dice", "min_t1w_gain"]
+    limits += ["max_missing_rois", "min_residual_dof"]
     assert [reason for reason, _, _ in reasons] == limits
     assert all(limit == SETTINGS[reason] for reason, _, limit in reasons)
 
