@@ -235,14 +235,22 @@ def test_bright_volumes_and_voxels_are_told(tmp_path):
     assert second.startswith("volume 9 has a voxel 33 times as bright as its brain")
 
 
-@pytest.mark.parametrize("name", ["bold", "2D", "nan", "constant"])
+@pytest.mark.parametrize("name", ["bold", "2D", "nan", "constant", "negative"])
 def test_wrong_t1ws_are_refused(tmp_path, name):
     data = {"bold": volumes(), "2D": volumes()[:, :, 0, 0]}.get(name, volumes()[..., 0].astype(np.float32))
     if name == "nan":
         data[1, 2, 3] = np.nan
     if name == "constant":
         data[:] = 3
-    words = {"bold": "4D image", "2D": "2D image", "nan": "1 voxels are NaN", "constant": "every voxel is 3"}[name]
+    if name == "negative":
+        data -= 2000
+    words = {
+        "negative": "values from -1990 to -1",
+        "bold": "4D image",
+        "2D": "2D image",
+        "nan": "1 voxels are NaN",
+        "constant": "every voxel is 3",
+    }[name]
     with pytest.raises(InputError, match=words):
         scan_io.read_volume(save(tmp_path / "t1w.nii.gz", data))
 

@@ -46,6 +46,15 @@ def test_a_t1w_of_the_whole_head_finds_the_warp(tmp_path):
     assert brain.dice(mask, affine, shifted, in_brain) < 0.75
 
 
+def test_bright_voxels_of_a_t1w_do_not_mislead_the_registration(tmp_path):
+    simulated = scan_fixture.simulated_scan()
+    t1w = simulated.t1w.astype(np.float32)
+    t1w[45:47, 50:52, 45:47] = 1e6
+    found = register.register_t1w(*place(), t1w, simulated.t1w_affine, 4, 1, tmp_path)
+    assert roi_error_mm(found, simulated.roi_native) < 0.85 * best_affine_error_mm(simulated.roi_native)
+    assert found.t1w_gain > extract.LOW_T1W_GAIN
+
+
 def test_a_t1w_in_another_pose_gives_the_same(tmp_path):
     """The header is off by a tilt and a shift, as after a pause outside the scanner."""
     simulated = scan_fixture.simulated_scan()

@@ -143,6 +143,8 @@ def read_volume(path):
         raise InputError(path, f"{int((~np.isfinite(data)).sum())} voxels are NaN or infinite")
     if data.min() == data.max():
         raise InputError(path, f"every voxel is {data.min():g}")
+    if data.max() <= 0 or np.abs(data).max() > LARGEST:
+        raise InputError(path, f"values from {data.min():g} to {data.max():g}", "positive intensities are expected")
     return data, affine
 
 
