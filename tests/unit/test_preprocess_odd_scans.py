@@ -163,7 +163,7 @@ def test_a_bright_volume_and_a_bright_voxel_do_not_mislead_realignment():
     transforms, mean = realign.realign(odd, scan_fixture.simulated_scan().head.affine)
     simulated = scan_fixture.simulated_scan()
     errors = scan.motion_error_mm(transforms, simulated.motion, simulated.head.centre)
-    assert np.sqrt((errors**2).mean()) < 0.03
+    assert np.sqrt((errors**2).mean()) < 0.06
     assert np.corrcoef(mean.ravel(), found.mean.ravel())[0, 1] > 0.99
 
 
