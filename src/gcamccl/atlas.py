@@ -12,6 +12,7 @@ RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 SHIPPED = {"power264": RESOURCES / "power264.tsv"}
 FARTHEST_MM = 150.0  # no place in the head is farther from the origin of MNI152
 MAX_LABELS = 5000  # more are no regions but an image of something else
+LARGEST_LABEL = 1 << 24  # float32 holds every whole number up to here
 COLUMNS = ["roi", "x", "y", "z", "network", "name", "label"]
 
 
@@ -67,6 +68,11 @@ def read_atlas(atlas="power264"):
         raise InputError(path, f"line {2 + int(far.argmax())}: x, y, z are not MNI152 coordinates in mm")
     if not np.array_equal(numbers[:, 0], np.arange(1, len(table) + 1)):
         raise InputError(path, "column roi must count 1, 2, 3, ...")
+    if len(table) < 2:
+        raise InputError(path, f"{len(table)} ROIs; a connection needs two")
+    again = table.duplicated(["x", "y", "z"])
+    if again.any():
+        raise InputError(path, f"line {2 + int(again.argmax())}: another ROI has the same coordinates")
     table["roi"] = table["label"] = numbers[:, 0].astype(int)
     return table[COLUMNS]
 
@@ -87,22 +93,15 @@ def read_labels(atlas):
         0: no region.
     affine : float64 (4, 4)
     """
-    import nibabel
+    from gcamccl.preprocess import scan_io
 
-    try:
-        image = nibabel.load(atlas)
-        data = np.asanyarray(image.dataobj)
-    except FileNotFoundError:
-        raise InputError(atlas, "no such file") from None
-    except (nibabel.filebasedimages.ImageFileError, EOFError, OSError, ValueError) as error:
-        raise InputError(atlas, f"not a readable NIfTI image ({error})") from None
-    if data.ndim == 4 and data.shape[3] == 1:
-        data = data[..., 0]
-    if data.ndim != 3:
-        raise InputError(atlas, f"{data.ndim}D image, expected 3D with a whole number a region")
+    image, shape, affine, _ = scan_io.open_image(atlas, 3)
+    data, affine = scan_io.voxels(image, shape, affine, atlas)
     if not np.isfinite(data).all() or (data != np.rint(data)).any() or data.min() < 0:
         raise InputError(atlas, "labels must be whole numbers from 0", "is this a probability map?")
-    return data.astype(np.int32), image.affine
+    if data.max() > LARGEST_LABEL:
+        raise InputError(atlas, f"label {data.max():.0f} is larger than {LARGEST_LABEL}", "number the regions anew")
+    return data.astype(np.int32), affine
 
 
 def _from_image(atlas):

@@ -107,7 +107,7 @@ def test_a_poor_registration_is_an_exclusion():
 
 
 def test_every_limit_has_its_reason():
-    facts = {"max_translation_mm": 2.1, "sfnr_global": 274.0, "registration_dice": 0.1, "t1w_gain": -0.01}
+    facts = {"max_translation_mm": 2.1, "sfnr_global": 274.0, "registration_dice": 0.1, "t1w_gain": -0.001}
     reasons = reasons_to_exclude(facts, 0.11, 9, SETTINGS)
     limits = ["max_translation_mm", "min_sfnr", "min_registration_dice", "min_t1w_gain"]
     limits += ["max_missing_rois", "min_residual_dof"]

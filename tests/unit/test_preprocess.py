@@ -168,6 +168,7 @@ def test_fmriprep_output_is_sampled_where_it_says(tmp_path):
     assert np.isnan(result.series[:, 2]).all()
     assert result.quality["registration_dice"] > 0.95
     assert result.quality["repetition_time_s"] == 2.0
+    assert "the file's name does not say its space; taken as MNI152" in result.quality["warnings"]
     assert result.quality["max_translation_mm"] == pytest.approx(0.01 * np.sqrt(3))
 
 

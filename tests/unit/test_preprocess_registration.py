@@ -4,11 +4,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import scan_fixture
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from sklearn.feature_selection import mutual_info_classif
 
-from gcamccl.preprocess import brain, register, templates
+from gcamccl.connectivity.exclusion import reasons_to_exclude
+from gcamccl.preprocess import brain, extract, register, templates
 from gcamccl.simulate import scan
+from gcamccl.workflow.config import stage_defaults
 
 
 def roi_error_mm(found, roi_native, chosen=slice(None)):
@@ -35,12 +38,21 @@ def test_a_t1w_of_the_whole_head_finds_the_warp(tmp_path):
     assert (simulated.t1w[:, :, -12:] > 300).any(), "the T1w shows the scalp"
     found = register.register_t1w(*place(), simulated.t1w.astype(np.float32), simulated.t1w_affine, 3, 1, tmp_path)
     assert roi_error_mm(found, simulated.roi_native) < 0.8 * best_affine_error_mm(simulated.roi_native)
-    assert found.t1w_gain > 0
+    assert found.t1w_gain > extract.LOW_T1W_GAIN and not list(extract._doubts(True, 1.0, found.t1w_gain))
     grid, in_brain = templates.brain_grid(4)
     mask, affine = place()[1:]
     assert brain.dice(mask, affine, register.to_native(grid, found.files), in_brain) > 0.9
     shifted = register.to_native(grid, found.files) + np.array([30.0, 0, 0])
     assert brain.dice(mask, affine, shifted, in_brain) < 0.75
+
+
+def test_bright_voxels_of_a_t1w_do_not_mislead_the_registration(tmp_path):
+    simulated = scan_fixture.simulated_scan()
+    t1w = simulated.t1w.astype(np.float32)
+    t1w[45:47, 50:52, 45:47] = 1e6
+    found = register.register_t1w(*place(), t1w, simulated.t1w_affine, 4, 1, tmp_path)
+    assert roi_error_mm(found, simulated.roi_native) < 0.85 * best_affine_error_mm(simulated.roi_native)
+    assert found.t1w_gain > extract.LOW_T1W_GAIN
 
 
 def test_a_t1w_in_another_pose_gives_the_same(tmp_path):
@@ -55,10 +67,29 @@ def test_a_t1w_in_another_pose_gives_the_same(tmp_path):
 
 
 def test_somebody_elses_t1w_is_noticed(tmp_path):
+    """Heads of much the same size: too little gain for their own T1w, and the warning says so."""
     rng = scan.participant_rng(1, "sub-002")
     other = scan.make_head(scan_fixture.MATRIX, scan_fixture.VOXEL_MM, rng)
     t1w, affine = scan.t1w(other, rng)
-    assert register.register_t1w(*place(), t1w.astype(np.float32), affine, 3, 1, tmp_path).t1w_gain < 0
+    gain = register.register_t1w(*place(), t1w.astype(np.float32), affine, 3, 1, tmp_path).t1w_gain
+    assert gain < extract.LOW_T1W_GAIN
+    assert [text for text in extract._doubts(True, 1.0, gain) if "is it the same person's?" in text]
+
+
+def test_somebody_elses_t1w_is_an_exclusion(tmp_path):
+    """Heads that differ more: the T1w spoils the registration."""
+    head, other = (scan.make_head((56, 60, 42), 3.4, np.random.default_rng(seed)) for seed in (1, 2))
+    to_fine = np.linalg.inv(head.fine_affine) @ head.affine
+    mean = ndimage.affine_transform(head.epi, to_fine[:3, :3], to_fine[:3, 3], head.shape, order=1)
+    t1w, affine = scan.t1w(other, np.random.default_rng(2))
+    scans = (mean, brain.brain_mask(mean), head.affine, t1w.astype(np.float32), affine)
+    gain = register.register_t1w(*scans, 4, 1, tmp_path).t1w_gain
+    assert gain < -0.05
+    settings = stage_defaults("connectivity")
+    facts = {"max_translation_mm": 0.0, "sfnr_global": 400.0, "registration_dice": 0.9, "t1w_gain": gain}
+    assert reasons_to_exclude(facts, 0.0, 100, settings) == [("min_t1w_gain", gain, 0.0)]
+    for known in (None, 0.0):
+        assert reasons_to_exclude(facts | {"t1w_gain": known}, 0.0, 100, settings) == []
 
 
 @pytest.mark.parametrize("deform", [False, True])

@@ -7,6 +7,7 @@ HEAD_RADIUS_MM = 50.0  # Power et al. 2012
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 CONFOUND_COLUMNS = (*MOTION_COLUMNS, "framewise_displacement", "global_signal")
 DETREND_ORDER = 2  # Friedman & Glover 2006 (fBIRN)
+SFNR_COLUMNS = 20_000  # at a time: all voxels of a long scan at once would need several times the scan's memory
 
 
 def framewise_displacement(motion):
@@ -74,6 +75,9 @@ def sfnr(series):
     float64, shape of one volume
         NaN where the series is missing, infinite where it is constant.
     """
+    if series.ndim == 2 and series.shape[1] > SFNR_COLUMNS:
+        starts = range(0, series.shape[1], SFNR_COLUMNS)
+        return np.concatenate([sfnr(series[:, start : start + SFNR_COLUMNS]) for start in starts])
     n_volumes = len(series)
     basis = trend_basis(n_volumes)
     mean = series.mean(axis=0, dtype=np.float64)

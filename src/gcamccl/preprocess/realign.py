@@ -18,6 +18,10 @@ PASSES = ((1, 6), (2, 4))  # (upsampling, most iterations) of the passes
 TOLERANCE_MM = 2e-3  # stop when no volume moves further than this at the edge of the head
 HEAD_RADIUS_MM = 65.0
 MEAN_OF = 48  # at most so many volumes, evenly spaced, make the mean
+# Least squares would follow a few voxels or one volume that are far too bright. No ordinary scan reaches these limits,
+# so its values stay as they are.
+BRIGHTEST = 4.0  # of the first volume's 98th percentile; brighter voxels count as that bright
+UNEVEN = 1.5  # a volume whose 98th percentile differs from the first one's by more than this factor is scaled to it
 
 
 @dataclass
@@ -127,6 +131,22 @@ def _gauss_newton(fine, transforms, reference, grid, iterations):
     return transforms
 
 
+def _levels(volumes):
+    """98th percentile of each volume (n,), of every second voxel along each axis."""
+    return np.array([np.percentile(volume[::2, ::2, ::2], 98) for volume in volumes], np.float64)
+
+
+def _even(volumes, levels, level, device):
+    """Some volumes as a tensor, none much brighter than the first volume's `level` says (`UNEVEN`, `BRIGHTEST`)."""
+    values = to_tensor(volumes, device)
+    if level <= 0:
+        return values
+    factors = level / np.where(levels > 0, levels, level)
+    factors[(factors <= UNEVEN) & (factors >= 1 / UNEVEN)] = 1.0
+    values = values * torch.as_tensor(factors, dtype=torch.float32, device=device)[:, None, None, None]
+    return values.clamp(-BRIGHTEST * level, BRIGHTEST * level)
+
+
 def realign(volumes, affine, fwhm_mm=5.0, separation_mm=4.0, seed=0, device="cpu"):
     """Estimate the rigid motion of every volume.
 
@@ -153,24 +173,28 @@ def realign(volumes, affine, fwhm_mm=5.0, separation_mm=4.0, seed=0, device="cpu
     sizes = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     candidates = _candidate_points(grid, sizes, separation_mm, seed, device)
     transforms = torch.eye(4, dtype=torch.float64, device=device).repeat(n_volumes, 1, 1)
+    levels = _levels(volumes)
+
+    def even(start, stop):
+        return _even(volumes[start:stop], levels[start:stop], levels[0], device)
 
     upsampling, iterations = PASSES[0]
     matrices = interpolation_matrices(shape, affine, fwhm_mm, upsampling, device)
-    reference = _reference(refine(to_tensor(volumes[:1], device), matrices), candidates, grid)
+    reference = _reference(refine(even(0, 1), matrices), candidates, grid)
     step, last = chunk_length(shape, upsampling), transforms[0]
     for start in range(0, n_volumes, step):
-        fine = refine(to_tensor(volumes[start : start + step], device), matrices)
+        fine = refine(even(start, start + step), matrices)
         guess = last.expand(len(fine), 4, 4)  # the head stays near where it was
         transforms[start : start + step] = _gauss_newton(fine, guess, reference, grid, iterations)
         last = transforms[start + len(fine) - 1]
 
-    mean = _mean(volumes, affine, transforms, grid, device)
+    mean = _mean(even, affine, transforms, grid, device)
     upsampling, iterations = PASSES[1]
     matrices = interpolation_matrices(shape, affine, fwhm_mm, upsampling, device)
     reference = _reference(refine(mean[None], matrices), candidates, grid)
     step = chunk_length(shape, upsampling)
     for start in range(0, n_volumes, step):
-        fine = refine(to_tensor(volumes[start : start + step], device), matrices)
+        fine = refine(even(start, start + step), matrices)
         transforms[start : start + step] = _gauss_newton(
             fine, transforms[start : start + step], reference, grid, iterations
         )
@@ -178,15 +202,15 @@ def realign(volumes, affine, fwhm_mm=5.0, separation_mm=4.0, seed=0, device="cpu
 
 
 def _mean(volumes, affine, transforms, grid, device):
-    """Mean of realigned volumes, unsmoothed, on the grid of the reference."""
+    """Mean of realigned volumes, unsmoothed, on the grid of the reference; `volumes` gives those from start to stop."""
     axes = [torch.arange(n, dtype=torch.float32, device=device) for n in grid.shape]
     voxels = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)
     points = (voxels - grid.half) @ grid.axes.T
     matrices = interpolation_matrices(grid.shape, affine, 0.0, PASSES[1][0], device)
-    chosen = range(0, len(volumes), max(1, -(-len(volumes) // MEAN_OF)))
+    chosen = range(0, len(transforms), max(1, -(-len(transforms) // MEAN_OF)))
     total = torch.zeros(len(points), device=device)
     for number in chosen:
-        fine = refine(to_tensor(volumes[number : number + 1], device), matrices)
+        fine = refine(volumes(number, number + 1), matrices)
         total += _fetch_moved(fine, transforms[number : number + 1], points, grid)[0]
     return (total / len(chosen)).reshape(grid.shape)
 

@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from gcamccl.atlas import is_image, read_labels
 from gcamccl.preprocess.resample import voxel_values
+from gcamccl.preprocess.templates import brain_mask
+from gcamccl.workflow.errors import InputError
 
 # The 2 mm MNI152 grid (FSL, SPM, fMRIPrep's res-2): world place of voxel 0 and step, mm. Only the parity of the
 # origin matters for snapping.
 GRID_ORIGIN_MM = np.array([-90.0, -126.0, -72.0])
 GRID_STEP_MM = 2.0
+BRAIN_STEP_MM = 4  # grid of the brain mask, and how far beyond it a region may lie: masks are not exact
 
 
 @dataclass
@@ -47,11 +51,26 @@ def regions(atlas, table, radius_mm):
     Returns
     -------
     Regions
+
+    Raises
+    ------
+    InputError
+        A region lies outside the brain of MNI152: its series would be that of air.
     """
     if is_image(atlas):
         points, roi = label_points(*read_labels(atlas), table["label"].to_numpy())
     else:
         points, roi = sphere_points(table[["x", "y", "z"]].to_numpy(float), radius_mm)
+    brain, affine = brain_mask(BRAIN_STEP_MM)
+    there = np.bincount(roi, voxel_values(ndimage.binary_dilation(brain), affine, points), len(table)) > 0
+    if not there.all():
+        row = table.iloc[int(there.argmin())]
+        raise InputError(
+            atlas,
+            f"ROI {row['roi']} at {row['x']:g}, {row['y']:g}, {row['z']:g} mm lies outside the brain of MNI152"
+            + (f", and {(~there).sum() - 1} more" if (~there).sum() > 1 else ""),
+            "coordinates must be in mm and in MNI152 space",
+        )
     return Regions(points, roi, len(table))
 
 

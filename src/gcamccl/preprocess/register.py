@@ -22,6 +22,7 @@ START_PITCHES_DEG = (0, -20, 20)  # nodding is how heads differ most between sca
 START_LIFT_MM = 4  # tops of the heads further apart than this after centring: try with the tops aligned as well
 START_ITERATIONS = {"aff_iterations": (100, 0), "aff_shrink_factors": (2, 1), "aff_smoothing_sigmas": (1, 0)}
 HEAD_LEVEL = 0.2  # of the 98th percentile: what belongs to the head in a T1w
+HEAD_BRIGHTEST = 4.0  # times that percentile; brighter voxels count as that bright, lest they fill the histograms
 BRAIN_MARGIN_MM = 6.0
 EPI_GRID_MM = 3  # BOLD holds nothing finer
 EPI_MARGIN_MM = 7.0  # around the BOLD's brain, so that its edge counts, but not the scalp
@@ -181,6 +182,7 @@ def register_t1w(mean, mask, affine, t1w, t1w_affine, resolution_mm, seed, scrat
     scratch = Path(scratch)
     maps = t1w_template(resolution_mm)
     template = ants_image(maps.data, maps.affine, scratch / "mni.nii")
+    t1w = np.minimum(t1w, HEAD_BRIGHTEST * np.percentile(t1w[t1w > 0], 98))
     head = ants_image(t1w, t1w_affine, scratch / "t1w.nii")
     head = ants.resample_image(head, (resolution_mm,) * 3, False, 0)
     start = rigid_start(template, head, seed, scratch, level=HEAD_LEVEL)

@@ -7,7 +7,7 @@ from gcamccl.workflow.errors import InputError
 
 PLAUSIBLE_TR_S = (0.1, 30.0)
 TR_TOLERANCE = 0.01
-UNITS_IN_S = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+UNITS_IN_S = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 
 
 def header_repetition_time(image):
@@ -52,13 +52,17 @@ def resolve_repetition_time(path, header, table_s=None):
     if table_s is not None:
         found["participants table"] = table_s
     value, unit = header
+    if unit not in UNITS_IN_S:
+        raise InputError(path, f"the fourth axis is not time but in {unit}", "check which file this is")
     if value > 0:
-        seconds = value * UNITS_IN_S.get(unit, 1.0)
+        seconds = value * UNITS_IN_S[unit]
         if seconds > PLAUSIBLE_TR_S[1] and PLAUSIBLE_TR_S[0] <= seconds / 1000 <= PLAUSIBLE_TR_S[1]:
             warnings.append(
                 f"repetition time {value:g} in the header is taken as milliseconds, though its unit says {unit}"
             )
             seconds /= 1000
+        elif unit == "unknown" and not found:
+            warnings.append(f"repetition time {value:g} in the header has no unit; taken as seconds")
         found[f"header of {path}"] = seconds
     if not found:
         names = ", ".join(sidecar.name for sidecar in bids.sidecars(path)) or bids.sidecar(path).name
@@ -66,7 +70,8 @@ def resolve_repetition_time(path, header, table_s=None):
             path, f"repetition time {value:g} in the header and none in {names}", "add RepetitionTime there"
         )
     for where, seconds in found.items():
-        in_range = isinstance(seconds, int | float) and PLAUSIBLE_TR_S[0] <= seconds <= PLAUSIBLE_TR_S[1]
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        in_range = number and PLAUSIBLE_TR_S[0] <= seconds <= PLAUSIBLE_TR_S[1]
         if not in_range:
             raise InputError(
                 where, f"repetition time {seconds!r} s is not between {PLAUSIBLE_TR_S[0]:g} and {PLAUSIBLE_TR_S[1]:g} s"

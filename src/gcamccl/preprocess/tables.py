@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.preprocess.quality import MOTION_COLUMNS
-from gcamccl.preprocess.scan_io import MIN_VOLUMES
+from gcamccl.preprocess.scan_io import LARGEST, MIN_VOLUMES
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
 
@@ -50,7 +50,7 @@ def read_global_signal(path):
     return values
 
 
-def _needs_header(path):
+def _check_header(path):
     """Refuse a table whose first line is numbers: it would be taken for names, and the first volume lost.
 
     The plain ROI numbers 1, 2, 3, ... are names. Read apart, since pandas makes names unique by changing them.
@@ -59,6 +59,9 @@ def _needs_header(path):
     try:
         numbers = names.astype(float).tolist()  # missing cells too: n/a stands for a missing ROI
     except ValueError:
+        twice = names[names.duplicated()]
+        if len(twice):
+            raise InputError(path, f"two columns are called {twice.iloc[0]}") from None
         return
     if numbers != list(range(1, len(numbers) + 1)):
         raise InputError(path, "no header line: every column name is a number", "name the ROIs in the first line")
@@ -75,12 +78,14 @@ def read_timeseries(path, n_rois):
     Raises
     ------
     InputError
-        No header line, wrong number or order of columns, too few volumes, values missing in some volumes only, text.
+        No header line, wrong number, names or order of columns, too few volumes, values missing in some volumes only,
+        text.
     """
-    _needs_header(path)
+    _check_header(path)
     table = read_tsv(path)
     if table.shape[1] != n_rois:
-        raise InputError(path, f"{table.shape[1]} columns, but the atlas has {n_rois} ROIs")
+        todo = "fields must be separated by tabs" if table.shape[1] == 1 else None
+        raise InputError(path, f"{table.shape[1]} columns, but the atlas has {n_rois} ROIs", todo)
     if len(table) < MIN_VOLUMES:
         raise InputError(path, f"only {len(table)} volumes; at least {MIN_VOLUMES} are needed")
     numbers = [str(name).rpartition("_")[2] for name in table.columns]
@@ -100,6 +105,8 @@ def read_timeseries(path, n_rois):
         column = int(partly.argmax())
         row = int(holes[:, column].argmax())
         raise InputError(path, f"line {row + 2}: {table.columns[column]} is missing or not finite in some volumes")
+    if (np.abs(series[~holes]) > LARGEST).any():
+        raise InputError(path, f"values beyond {LARGEST:g}", "scale the series")
     if holes.all():
         raise InputError(path, "no ROI has values")
     series[holes] = np.nan

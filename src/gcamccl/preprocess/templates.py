@@ -28,7 +28,8 @@ class Template:
     affine: np.ndarray
 
 
-def _mask(resolution_mm):
+def brain_mask(resolution_mm):
+    """Brain of MNI152: bool (x, y, z), and its affine."""
     from nilearn import datasets
 
     image = datasets.load_mni152_brain_mask(resolution=resolution_mm)
@@ -39,7 +40,7 @@ def t1w_template(resolution_mm):
     """T1-weighted `Template`, brain only."""
     from nilearn import datasets
 
-    mask, affine = _mask(resolution_mm)
+    mask, affine = brain_mask(resolution_mm)
     return Template(datasets.load_mni152_template(resolution=resolution_mm).get_fdata(dtype=np.float32), mask, affine)
 
 
@@ -47,7 +48,7 @@ def epi_template(resolution_mm):
     """`Template` with the contrast of a T2*-weighted image, made of the tissue maps, as blurred as BOLD is."""
     from nilearn import datasets
 
-    mask, affine = _mask(resolution_mm)
+    mask, affine = brain_mask(resolution_mm)
     grey = datasets.load_mni152_gm_template(resolution=resolution_mm).get_fdata(dtype=np.float32)
     white = datasets.load_mni152_wm_template(resolution=resolution_mm).get_fdata(dtype=np.float32)
     fluid = np.clip(mask - grey - white, 0, 1)
@@ -57,5 +58,5 @@ def epi_template(resolution_mm):
 
 def brain_grid(step_mm):
     """Regular MNI grid: points (n, 3) mm, and whether each is in the brain (n,)."""
-    mask, affine = _mask(step_mm)
+    mask, affine = brain_mask(step_mm)
     return np.indices(mask.shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3], mask.ravel()

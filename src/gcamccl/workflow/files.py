@@ -81,7 +81,7 @@ def read_tsv(path, columns=(), **kwargs):
     Raises
     ------
     InputError
-        No such file, an empty file, a ragged line, or one of `columns` missing.
+        No such file, an empty file, a ragged line, lines longer than the header, or one of `columns` missing.
     """
     import pandas as pd
 
@@ -97,6 +97,9 @@ def read_tsv(path, columns=(), **kwargs):
         raise InputError(path, str(error).replace("\n", " ").removeprefix("Error tokenizing data. C error: ")) from None
     except UnicodeDecodeError as error:
         raise InputError(path, f"byte {error.start} is not UTF-8 text") from None
+    if "index_col" not in kwargs and not isinstance(table.index, pd.RangeIndex):
+        # pandas takes the first field for a row name then, and every column gets the next one's name
+        raise InputError(path, "the lines have more fields than the first line has names", "name every column")
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise InputError(path, f"no column {', '.join(missing)}", f"found {', '.join(map(str, table.columns))}")

@@ -147,6 +147,9 @@ def scaled_carpet(carpet):
 
 def _carpet(figure, axis, top, carpet, tissue):
     n_volumes, n_voxels = carpet.shape
+    if not n_voxels:  # the scan shows nothing of MNI152's brain
+        axis.set_yticks([])
+        return _name(axis, "no brain voxels")
     image = axis.imshow(
         scaled_carpet(carpet).T,
         aspect="auto",
