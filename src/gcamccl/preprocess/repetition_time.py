@@ -12,7 +12,8 @@ UNITS_IN_S = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 
 def header_repetition_time(image):
     """Fourth pixel dimension of a NIfTI and its unit, as the header gives them: (value, unit name)."""
-    return float(image.header.get_zooms()[3]), image.header.get_xyzt_units()[1]
+    # The header holds it in single precision: 2.2 is 2.20000005 there.
+    return round(float(image.header.get_zooms()[3]), 6), image.header.get_xyzt_units()[1]
 
 
 def sidecar_repetition_time(path):
