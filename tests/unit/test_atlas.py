@@ -77,7 +77,7 @@ def test_finer_labels_are_thinned_and_small_regions_kept(tmp_path):
     [
         (np.zeros((20, 22, 16), np.int16), None, "0 labels"),
         (labels() * 0.5, None, "whole numbers"),
-        (np.stack([labels()] * 2, axis=3), None, "4D image of 20 x 22 x 16 x 2, expected 3D"),
+        (np.stack([labels()] * 2, axis=3), None, "4D image .*expected 3D"),
         (labels(), "index\tname\n3\tA\n7\tB\n", "label 40 of the image is not in column index"),
         (labels(), "index\tname\n3\tA\n3\tB\n", "line 3: index must be a whole number, once"),
         (labels(), "label\tname\n3\tA\n", "no column index"),

@@ -92,11 +92,14 @@ def in_style():
 def test_page_of_a_raw_scan(raw):
     figure = drawn(raw)
     text = " ".join(text for text, _ in words(figure))
+    gone = np.array(raw.quality["roi_coverage"]) < 0.5  # ROIs at the top of this head touch the last slice
+    missing = gone.sum()
+    assert missing < 8
     for part in (
-        *("sub-a", "raw scan", "40, 2.0 minutes", "4 × 4 × 4 mm", "0 of 264", "Warning: no T1w"),
+        *("sub-a", "raw scan", "40, 2.0 minutes", "4 × 4 × 4 mm", f"{missing} of 264", "Warning: no T1w"),
         *("translation", "rotation", "framewise", "global signal", "grey matter", "volume, from 0", "time (s)"),
         *("Mean of the realigned volumes", "SFNR", "Registration", "z = 14 mm", "y = -16 mm", "x = 2 mm"),
-        *("within networks: mean", "None of 264 ROIs is missing", "6 motion parameters", "0.01 to 0.1 Hz", "DMN"),
+        *("within networks: mean", f"{missing or 'None'} of 264 ROIs", "6 motion parameters", "0.01 to 0.1 Hz", "DMN"),
     ):
         assert part in text, part
     assert f"{raw.quality['max_translation_mm']:.2f} mm (limit 2)" in text
@@ -107,7 +110,7 @@ def test_page_of_a_raw_scan(raw):
     ]
     axis, shown = matrix(figure)
     assert axis.images[0].get_clim() == (-1, 1)
-    assert not np.ma.getmaskarray(shown).any()
+    assert np.ma.getmaskarray(shown).all(axis=0).sum() == missing
 
 
 def test_page_of_fmripreps_output_masks_missing_rois(slab):
