@@ -14,7 +14,7 @@ from gcamccl.preprocess.templates import brain_grid
 GRID_SHAPE = (91, 109, 91)  # the 2 mm MNI152 grid of FSL, SPM and fMRIPrep's res-2
 OVERLAP_STEP_MM = 4
 LOW_DICE = 0.75
-LOW_T1W_GAIN = 0.03  # nats; own and others' T1w in simulated heads: docs/decisions/imaging.md
+LOW_T1W_GAIN = 0.025  # nats; own and others' T1w in simulated heads: docs/decisions/imaging.md
 INT16_TOP = 32_000
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 EXCLUDED_SHARE = 0.25
-LOW_T1W_GAIN = 0.03  # nats; the limit of preprocess' own warning
+LOW_T1W_GAIN = 0.025  # nats; the limit of preprocess' own warning
 # Median |r| over what it is without any influence of motion. Simulated studies without any, whose connections share one
 # factor that explains a fifth of their variance over people, exceed 1.4 in about 5 % or fewer (12, 50, 200 people).
 QC_FC_RATIO = 1.4
