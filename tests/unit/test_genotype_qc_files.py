@@ -10,8 +10,9 @@ from bed_reader import open_bed
 from genetics_fixture import make
 
 from gcamccl.genotype_qc import bed
+from gcamccl.genotype_qc.matching import read_wanted
 from gcamccl.genotype_qc.plink import ToolError, run
-from gcamccl.genotype_qc.validate import read_fileset, read_wanted
+from gcamccl.genotype_qc.validate import read_fileset
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 
@@ -205,5 +206,7 @@ def test_the_program_writes_what_the_contract_says(study, tmp_path):
         "harmonised.tsv": ["id", "array", "array_id", "action"],
         "typed_twice.tsv": ["genotype_id", "array", "call_rate", "concordance", "n_compared", "keep"],
         "pca.tsv": ["genotype_id", "pc1", "pc2", "pc3", "pc4", "pc5"],
+        "positions.tsv": ["array", "id", "chrom", "pos", "known_chrom", "known_pos", "why"],
+        "people_matching.tsv": ["participant_id", "genotype_id", "array", "status", "suggestion"],
     }
     assert sorted(path.suffix for path in tmp_path.glob("qc.*")) == [".bed", ".bim", ".fam"]

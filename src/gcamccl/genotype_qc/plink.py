@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from gcamccl.workflow.errors import InputError
@@ -61,6 +62,33 @@ def run(command, log=None, env=None, folder=None):
     return done.stdout
 
 
+def lines(command):
+    """Lines of an external program's stdout, as they come; a caller that stops early ends the program.
+
+    Raises
+    ------
+    InputError, ToolError
+        As `run`.
+    """
+    command = [str(word) for word in command]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
+        except FileNotFoundError:
+            raise InputError(command[0], "this program is not installed", "README.md says how to install it") from None
+        try:
+            for line in process.stdout:
+                yield line.rstrip("\n")
+            status = process.wait()
+        finally:
+            process.stdout.close()
+            process.terminate()
+            process.wait()
+        if status:
+            errors.seek(0)
+            raise ToolError(f"{' '.join(command[:8])} ended with status {status}: {last_error(errors.read())}")
+
+
 def last_error(text):
     """The last line of a program's output that speaks of an error, with its continuation; else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -76,6 +104,11 @@ def plink(*arguments, memory_mb=1000):
     ``--allow-no-sex``: only autosomes are kept, for which sex plays no part.
     """
     return run([PLINK, "--allow-no-sex", "--threads", "1", "--memory", memory_mb, *arguments])
+
+
+def plink2(*arguments, memory_mb=2000):
+    """Run PLINK 2 with one thread."""
+    return run(["plink2", "--threads", "1", "--memory", memory_mb, *arguments])
 
 
 def version(program, *arguments):
