@@ -69,9 +69,12 @@ def to_bed(source, scratch, number, say=print):
     if source.kind == "plink1" and len(source.parts) == 1:
         prefix = str(source.parts[0][0])[: -len(".bed")]
         return Converted(Path(prefix), -1, -1)
+    folder = Path(scratch) / f"converted{number}"
+    folder.mkdir(exist_ok=True)
+    stem = source.name.replace("/", "_")  # so that messages about the result name the array
     parts, tables = [], []
     for part, (files, chrom) in enumerate(zip(source.parts, source.chromosomes, strict=True)):
-        out = Path(scratch) / f"source{number}.{part}"
+        out = folder / (stem if len(source.parts) == 1 else f"{stem}.{part}")
         if source.kind == "plink1":
             prefix = str(files[0])[: -len(".bed")]
             bim, fam = validate.read_fileset(prefix, say=say)
@@ -84,7 +87,7 @@ def to_bed(source, scratch, number, say=print):
             raise InputError(files[0], f"no variant of chromosome {chrom}", "the name says it holds this chromosome")
     if len(parts) == 1:
         return parts[0]
-    out = Path(scratch) / f"source{number}"
+    out = folder / stem
     concatenate(tables, out)
     return Converted(
         out,
@@ -97,27 +100,27 @@ def to_bed(source, scratch, number, say=print):
 
 def _convert(kind, files, out, say):
     """One VCF or PLINK 2 fileset as a PLINK 1 fileset `out`."""
-    lengths = {}
+    lengths, file = {}, files[0]
     if kind == "vcf":
-        lengths = _import_vcf(files[0], out, say)
+        lengths = _import_vcf(file, out, say)
         files = [Path(f"{out}.pgen"), Path(f"{out}.pvar"), Path(f"{out}.psam")]
     words = ["--pgen", files[0], "--pvar", files[1], "--psam", files[2], "--allow-extra-chr"]
     try:
         plink2(*words, "--make-just-pvar", "cols=maybefilter", "--out", f"{out}.sites")
     except ToolError as error:
-        raise InputError(files[0], f"plink2 cannot read this fileset: {_cause(error)}") from None
+        raise InputError(file, f"plink2 cannot read this fileset: {_cause(error)}") from None
     sites = _read_pvar(f"{out}.sites.pvar")
     place = sites["chrom"] + ":" + sites["pos"].astype(str)
     names = sites["id"].where(sites["id"] != ".", place)
     reasons = drop_reasons(sites)
     filtered = int((~sites["filter"].isin([".", "PASS"])).sum())
     if filtered:
-        say(f"{files[0].name}: {filtered} variants with a FILTER other than PASS are used all the same")
+        say(f"{file.name}: {filtered} variants with a FILTER other than PASS are used all the same")
     keep = np.array([reason is None for reason in reasons])
     if not keep.any():
-        raise InputError(files[0], f"none of its {len(sites)} variants can be used ({_counts(reasons)})")
+        raise InputError(file, f"none of its {len(sites)} variants can be used ({_counts(reasons)})")
     if not keep.all():
-        say(f"{files[0].name}: left out {_counts(reasons)}")
+        say(f"{file.name}: left out {_counts(reasons)}")
     # PLINK 2 is given made-up names that are unique; the variants' own come back below.
     made_up = [f"v{row}" for row in range(len(sites))]
     sites.assign(id=made_up, filter=".").to_csv(
@@ -129,7 +132,7 @@ def _convert(kind, files, out, say):
     try:
         plink2(*words, "--extract", f"{out}.kept", "--make-bed", "--out", out)
     except ToolError as error:
-        raise InputError(files[0], f"plink2 cannot make a .bed of it: {_cause(error)}") from None
+        raise InputError(file, f"plink2 cannot make a .bed of it: {_cause(error)}") from None
     bim = bed.read_bim(out)
     rows = bim["id"].str[1:].astype(int).to_numpy()
     bim["id"] = sites["id"].to_numpy()[rows]
@@ -177,12 +180,7 @@ def _import_vcf(file, out, say):
         raise InputError(
             file, f"sample id {strange[0]!r} holds white space", "rename it (bcftools reheader -s), no id may hold any"
         )
-    twice = next((name for name in people if people.count(name) > 1), None) if len(set(people)) < len(people) else None
-    if twice:
-        raise InputError(file, f"sample id {twice} occurs twice", "give every person of an array an id of their own")
-    if record is None:
-        raise InputError(file, "no variants in it")
-    formats = record.split("\t")[8].split(":")
+    formats = record.split("\t")[8].split(":") if record else ["GT"]  # no or a broken record: PLINK 2 says so
     words = ["--bcf" if file.suffix == ".bcf" else "--vcf", file]
     if "GT" not in formats:
         if "DS" not in formats:

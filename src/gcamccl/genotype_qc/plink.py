@@ -1,5 +1,6 @@
 """Running PLINK and other command-line programs, with their own error line when they fail."""
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -93,8 +94,10 @@ def last_error(text):
     """The last line of a program's output that speaks of an error, with its continuation; else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for number in range(len(lines) - 1, -1, -1):
-        if re.search(r"error|exception", lines[number], re.IGNORECASE):
-            return " ".join(lines[number : number + 2])
+        if re.search(r"error|exception|\[E::", lines[number], re.IGNORECASE):
+            # PLINK 2 breaks its lines at 80 characters, long paths onto lines of their own.
+            said = itertools.takewhile(lambda line: not line.startswith("End time"), lines[number : number + 4])
+            return " ".join(said)
     return lines[-1] if lines else "no output"
 
 
