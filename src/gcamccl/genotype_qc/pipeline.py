@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcamccl.genotype_qc import bed, inputs, matching, qc
+from gcamccl.genotype_qc import bed, inputs, qc
 from gcamccl.genotype_qc.harmonise import harmonise
 from gcamccl.genotype_qc.merge import extract, merge
 
@@ -85,7 +85,6 @@ def prepare(
         parts.append(Path(scratch) / f"array{number}")
         extract(prefixes[number], bims[number], fams[number], snps, people, parts[-1])
     merged, twice = merge(parts, [names[n] for n in used], scratch)
-    matching.check_twice(twice)
     for row in twice[~twice["keep"].astype(bool)].itertuples():
         best = twice["array"][(twice["genotype_id"] == row.genotype_id) & twice["keep"].astype(bool)]
         reason = f"typed_twice, kept from {best.iloc[0]}" if len(best) else "typed_twice, calls disagree"
