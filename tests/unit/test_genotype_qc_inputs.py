@@ -15,7 +15,7 @@ REAL = SHARED / "genotypes" / "chr20_1kg"
 real_data = pytest.mark.skipif(not REAL.exists(), reason="the real chr20 data are not on this machine")
 HEAD = [
     "##fileformat=VCFv4.2",
-    *(f"##contig=<ID={name}>" for name in ("chr1", "chr2", "chrX", "chrUn_GL000220v1")),
+    *(f"##contig=<ID={name}>" for name in ("chr1", "chr2", "chrX", "chrY", "chrUn_GL000220v1")),
     '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
     '##FORMAT=<ID=DS,Number=1,Type=Float,Description="Dosage">',
     '##FORMAT=<ID=GP,Number=G,Type=Float,Description="Probabilities">',
@@ -56,6 +56,7 @@ RECORDS = [
     ("chr1", 150, "rs5", "A", "T", ["0/0", "0/1", "./."]),
     ("chr2", 10, "mono", "C", ".", ["0/0", "0/0", "0/0"]),
     ("chrX", 5_000_000, "rsX", "A", "G", ["0", "1/0", "1"]),
+    ("chrY", 3_000_000, "rsY", "A", "G", ["0", ".", "1"]),
     ("chrUn_GL000220v1", 10, "un1", "A", "G", ["0/0", "0/1", "1/1"]),
 ]
 
@@ -64,8 +65,9 @@ RECORDS = [
 def test_a_vcf_keeps_what_a_bed_can_hold(tmp_path, suffix):
     made, bim, fam, calls = converted(write_vcf(tmp_path / f"array{suffix}", RECORDS), tmp_path)
     assert made.dropped == [("1:120", "multiallelic"), ("sv1", "symbolic_allele"), ("un1", "contig_unknown")]
-    assert (made.n_variants, made.n_people) == (9, 3)
+    assert (made.n_variants, made.n_people) == (10, 3)
     assert list(fam["iid"]) == list(fam["fid"]) == ["a_1", "b", "c-d"]
+    assert set(fam["sex"]) == {"0"}
     rows = zip(bim["chrom"], bim["id"], bim["a1"], bim["a2"], map(list, calls), strict=True)
     assert sorted(rows) == sorted(
         [
@@ -75,6 +77,7 @@ def test_a_vcf_keeps_what_a_bed_can_hold(tmp_path, suffix):
             ("1", "rs5", "T", "A", [0, 1, -1]),
             ("2", "mono", "0", "C", [0, 0, 0]),
             ("23", "rsX", "G", "A", [0, 1, 2]),  # a haploid call counts as two of its allele
+            ("24", "rsY", "G", "A", [0, -1, 2]),
         ]
     )
 

@@ -66,7 +66,10 @@ def check_build(name, bim, known=None, where=None, header=None, say=print):
     confirmed = votes[STUDY_BUILD] >= MIN_LANDMARKS or compared >= MIN_FOR_BUILD_CHECK
     if stated not in (None, STUDY_BUILD):
         if not confirmed:
-            _refuse(name, bim, "the header of its VCF states the chromosome lengths of another build", header)
+            _refuse(
+                name, bim, "the header of its VCF states the chromosome lengths of another build", header,
+                f"{LIFT}, or prove the header wrong by study.known_positions",
+            )  # fmt: skip
         say(f"WARNING: {name}: its header states the lengths of {stated}, but its positions are {STUDY_BUILD}")
     if compared:
         say(f"{name}: {len(moved)} of {compared} SNPs with an rsID of {where} lie elsewhere")
@@ -81,10 +84,10 @@ def check_build(name, bim, known=None, where=None, header=None, say=print):
     return table.assign(array=name)[POSITIONS]
 
 
-def _refuse(name, bim, what, header):
+def _refuse(name, bim, what, header, todo=LIFT):
     likely = likely_build(bim, header)
     looks = f"; they look like {COMMON_NAMES[likely]}" if likely else ""
-    raise InputError(name, f"positions are not {STUDY_BUILD}: {what}{looks}", LIFT)
+    raise InputError(name, f"positions are not {STUDY_BUILD}: {what}{looks}", todo)
 
 
 def beyond_ends(bim, build):

@@ -138,10 +138,13 @@ def _convert(kind, files, out, say):
     bim["id"] = sites["id"].to_numpy()[rows]
     bim[["a1", "a2"]] = bim[["a1", "a2"]].replace(".", "0")  # PLINK 1's word for an allele that is not known
     bed.write_bim(bim, bed.path(out, ".bim"))
-    for suffix in (".pgen", ".pvar", ".psam", ".sites.pvar", ".named.pvar", ".kept"):
+    fam = bed.read_fam(out)
+    if kind == "vcf":
+        bed.write_fam(fam.assign(sex="0"), bed.path(out, ".fam"))
+    for suffix in (".pgen", ".pvar", ".psam", ".sex", ".sites.pvar", ".named.pvar", ".kept"):
         Path(f"{out}{suffix}").unlink(missing_ok=True)
     dropped = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
-    return Converted(Path(out), len(sites), len(bed.read_fam(out)), dropped, lengths)
+    return Converted(Path(out), len(sites), len(fam), dropped, lengths)
 
 
 def drop_reasons(sites):
@@ -192,7 +195,21 @@ def _import_vcf(file, out, say):
             f"{file.name}: no calls (GT) in it; dosages (DS) within {HARD_CALL:g} of 0, 1 or 2 count as calls, others"
             " as missing"
         )
-    words += ["--double-id", "--allow-extra-chr", "--hard-call-threshold", HARD_CALL, "--make-pgen", "--out", out]
+    # A VCF states no sex, without which newer PLINK 2 refuses chromosome X: everybody is female, as far as the import
+    # goes, for whom it takes calls as they are.
+    sex = Path(f"{out}.sex")
+    sex.write_text("#FID\tIID\tSEX\n" + "".join(f"{name}\t{name}\t2\n" for name in people), encoding="utf-8")
+    words += [
+        "--double-id",
+        "--psam",
+        sex,
+        "--allow-extra-chr",
+        "--hard-call-threshold",
+        HARD_CALL,
+        "--make-pgen",
+        "--out",
+        out,
+    ]
     extra = []
     while True:
         try:
