@@ -19,6 +19,7 @@ os.environ.update(
 )
 
 from gcamccl import bids
+from gcamccl.genotype_qc import sources
 from gcamccl.simulate import layout
 from gcamccl.workflow import artifacts, runs
 from gcamccl.workflow.config import check, plain
@@ -48,6 +49,15 @@ def planned():
             home = f"{RESULTS}/simulate/{artifacts.digest(recipes['simulate'])}"
             people = layout.participants(settings["simulate"], home)
             study = layout.study_files(settings["study"]["chromosomes"], home)
+            study["genotype_files"] = [
+                f"{prefix}{suffix}"
+                for prefix in study["genotypes"]
+                for suffix in sources.PLINK1
+            ]
+            study["known_files"] = [
+                study["reference_panel"].format(chrom=chrom)
+                for chrom in study["chromosomes"]
+            ]
         else:
             study = dict(settings["study"], truth=None)
             people = read_participants(study["participants"], study["score"])
@@ -56,6 +66,16 @@ def planned():
                 used = wants_events and row["events"]
                 row["events"] = portable(row["events"]) if used else None
             recipes = artifacts.recipes(settings, people)
+            study["genotype_files"] = [
+                str(file)
+                for source in sources.find(study["genotypes"], study["chromosomes"])
+                for file in source.files
+            ]
+            known = study["known_positions"] or study["reference_panel"]
+            study["known_files"] = [
+                str(file)
+                for file in sources.per_chromosome(known, study["chromosomes"])
+            ]
             study["gtex_eqtl_files"] = sorted(
                 glob(os.path.join(study["gtex_eqtl"], "*signif*pairs*"))
             )
@@ -84,11 +104,9 @@ EVENTS = [BY_ID[name]["events"] for name in SCANNED if BY_ID[name].get("events")
 SCAN_STEMS = [scan_stem(BY_ID[name]) for name in SCANNED]
 # Names of what preprocess leaves of a person, with the wildcard {stem}.
 SCAN_NAMES = bids.derivatives("{stem}", CONFIG["preprocess"]["atlas"])
-GENOTYPE_FILES = [
-    f"{prefix}{suffix}"
-    for prefix in STUDY.genotypes
-    for suffix in (".bed", ".bim", ".fam")
-]
+GENOTYPE_FILES = STUDY.genotype_files
+# Known positions of the study, else its reference panel: what genotype_qc compares positions with.
+KNOWN_POSITIONS = STUDY.known_files
 
 N_REPLICATES = CONFIG["cohort"]["splits"] * (1 + CONFIG["cohort"]["permutations"])
 # Replicates one job works on, as "first-last".
@@ -166,6 +184,16 @@ def scan_memory_mb(wildcards, input, attempt):
     """Memory of a preprocess job, MB: measured 1.1 GB for a scan of 54 MB (.nii.gz), 2.5 GB for one of 220 MB."""
     each = 25 if CONFIG["preprocess"]["write_normalised"] else 10
     return attempt * max(1500, 800 + each * int(input.size_mb))
+
+
+def genotype_arguments(wildcards):
+    """Arrays and known positions as options of workflow/scripts/genotype_qc.py; quoted for the shell."""
+    words = ["--genotypes", *STUDY.genotypes, "--chromosomes", *map(str, CHROMOSOMES)]
+    if STUDY.known_positions:
+        words += ["--known-positions", STUDY.known_positions]
+    elif STUDY.reference_panel:
+        words += ["--reference-panel", STUDY.reference_panel]
+    return shlex.join(words)
 
 
 def panel_files(wildcards):

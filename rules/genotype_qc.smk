@@ -1,11 +1,14 @@
 # genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order.
-# Needs the study's PLINK filesets and participants table.
-# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, typed_twice.tsv, pca.tsv.
+# Needs the study's arrays (PLINK 1, PLINK 2, VCF, BCF) and participants table; known positions or the reference panel
+# where the study has them.
+# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, typed_twice.tsv, pca.tsv, positions.tsv,
+# people_matching.tsv.
 
 
 rule genotype_qc:
     input:
         genotypes=GENOTYPE_FILES,
+        known=KNOWN_POSITIONS,
         # ancient: the key says whether the table's people changed, its time stamp does not.
         participants=ancient(STUDY.participants),
     output:
@@ -17,6 +20,8 @@ rule genotype_qc:
         "<genotype_qc>/harmonised.tsv",
         "<genotype_qc>/typed_twice.tsv",
         "<genotype_qc>/pca.tsv",
+        "<genotype_qc>/positions.tsv",
+        "<genotype_qc>/people_matching.tsv",
     log:
         "<genotype_qc>/log.txt",
     benchmark:
@@ -31,9 +36,9 @@ rule genotype_qc:
         program=program("genotype_qc"),
         recipe=recipe("genotype_qc"),
         out=folder,
-        genotypes=STUDY.genotypes,
+        given=genotype_arguments,
     message:
         "genotype_qc: validate, merge, PLINK"
     shell:
-        "python {params.program:q} --genotypes {params.genotypes:q} --participants {input.participants:q}"
+        "python {params.program:q} {params.given} --participants {input.participants:q}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

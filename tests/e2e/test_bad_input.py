@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import nibabel as nib
 import numpy as np
@@ -148,10 +149,49 @@ def test_a_truncated_bed(project, study):
     fails(project, overlays(), "hh550.bed", "log:", until="genotype_qc")
 
 
-def test_a_genotype_id_that_does_not_exist(project, study):
+def made_last(project, stage):
+    return max((project.folder / "results" / stage).iterdir(), key=lambda folder: folder.stat().st_mtime)
+
+
+def test_genotype_ids_that_do_not_exist(project, study):
+    """Single ones are people without genotypes; ids that match nobody are an error that says what is likely wrong."""
     folder, overlays = study
     path = folder / "participants.tsv"
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    ids = table["genotype_id"].copy()
     table.loc[7, "genotype_id"] = "NOBODY"
     table.to_csv(path, sep="\t", index=False)
-    fails(project, overlays(), "NOBODY", "log:", until="genotype_qc")
+    done = project.snakemake("--until", "genotype_qc", overlays=overlays())
+    assert done.returncode == 0, done.stdout[-4000:]
+    matching = pd.read_csv(made_last(project, "genotype_qc") / "people_matching.tsv", sep="\t").set_index("genotype_id")
+    assert matching.loc["NOBODY", "status"] == "no_genotypes"
+    table["genotype_id"] = "sub-" + ids
+    table.to_csv(path, sep="\t", index=False)
+    fails(project, overlays(), "60 of 60 participants", "by a sub- prefix", "log:", until="genotype_qc")
+
+
+def test_genotypes_that_are_not_there(project, study):
+    """Known before anything runs."""
+    folder, overlays = study
+    text = fails(project, overlays(genotypes=[str(folder / "genotypes/hh6l0")]), "hh6l0: no such genotypes: neither")
+    assert "log:" not in text and "Traceback" not in text
+    text = fails(project, overlays(known_positions=str(folder / "nothing.tsv")), "nothing.tsv: no such file")
+    assert "Traceback" not in text
+
+
+def test_genotypes_in_other_formats(project, study):
+    """PGEN and a VCF a chromosome give the results that .bed files give."""
+    folder, overlays = study
+    arrays = folder / "genotypes"
+    words = ["plink2", "--threads", "1", "--bfile", str(arrays / "hh610"), "--make-pgen", "vzs", "--out"]
+    subprocess.run([*words, str(arrays / "other")], check=True, capture_output=True)
+    words[3:] = ["--bfile", str(arrays / "hh550"), "--export", "vcf", "bgz", "id-paste=iid", "--out"]
+    subprocess.run([*words, str(arrays / "hh550.chr22")], check=True, capture_output=True)
+    given = [str(arrays / name) for name in ("other.pgen", "hh550.chr{chrom}.vcf.gz", "omni")]
+    done = project.snakemake("--until", "genotype_qc", overlays=overlays(genotypes=given))
+    assert done.returncode == 0, done.stdout[-4000:]
+    made = made_last(project, "genotype_qc")
+    for name in ("qc.bed", "qc.bim", "pca.tsv"):
+        assert (made / name).read_bytes() == (project.run / "genotype_qc" / name).read_bytes(), name
+    inputs = json.loads((made / "artifact.json").read_text())["inputs"]
+    assert {path.rsplit("/", 1)[1] for path in inputs} >= {"other.pvar.zst", "hh550.chr22.vcf.gz", "omni.fam"}

@@ -201,10 +201,19 @@ def test_a_participant_in_no_fileset_is_named(study, tmp_path):
     table = pd.read_csv(study.participants, sep="\t")
     table.loc[[2, 9], "genotype_id"] = ["NOBODY", "NOONE"]
     table.to_csv(tmp_path / "p.tsv", sep="\t", index=False)
-    with pytest.raises(InputError, match=r"2 of 120 participants.*sub-G003 \(genotype_id NOBODY\), sub-G010"):
-        pipeline.prepare(
-            study.genotypes, settings("genotype_qc"), tmp_path, tmp_path / "qc", tmp_path / "p.tsv", say=quiet
-        )
+    said = []
+    account = pipeline.prepare(
+        study.genotypes, settings("genotype_qc"), tmp_path, tmp_path / "qc", tmp_path / "p.tsv", say=said.append
+    )
+    assert "WARNING: 2 are in none: sub-G003: NOBODY, sub-G010: NOONE" in said
+    gone = account.dropped.query("reason == 'no_genotypes'")
+    assert gone[["kind", "id", "step"]].to_numpy().tolist() == [["sample", n, "read"] for n in ("NOBODY", "NOONE")]
+    matching = account.matching.set_index("genotype_id")
+    assert list(matching.loc[["NOBODY", "NOONE"], "status"]) == ["no_genotypes"] * 2
+    assert list(matching.loc[[study.people[2], study.people[9]], "status"]) == ["not_a_participant"] * 2
+    strict = settings("genotype_qc", min_participants_found=0.99)
+    with pytest.raises(InputError, match=r"2 of 120 participants.*sub-G003: NOBODY, sub-G010"):
+        pipeline.prepare(study.genotypes, strict, tmp_path, tmp_path / "qc", tmp_path / "p.tsv", say=quiet)
 
 
 def test_one_array_alone(study, tmp_path):

@@ -1,5 +1,7 @@
 """PLINK files: read and written as others do, and every way in which they can be broken is one clear line."""
 
+import gzip
+import os
 import subprocess
 import sys
 
@@ -10,8 +12,9 @@ from bed_reader import open_bed
 from genetics_fixture import make
 
 from gcamccl.genotype_qc import bed
+from gcamccl.genotype_qc.people_matching import read_wanted
 from gcamccl.genotype_qc.plink import ToolError, run
-from gcamccl.genotype_qc.validate import read_fileset, read_wanted
+from gcamccl.genotype_qc.validate import chromosome_names, read_fileset
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 
@@ -149,6 +152,35 @@ BROKEN = {
     "bim position": (bim_line(3, 3, "12x"), r"array\.bim: line 3: position '12x'"),
     "bim chromosome": (bim_line(2, 0, "chr99"), r"array\.bim: line 2: unknown chromosome '99'"),
     "bim alleles": (bim_line(4, 4, "B"), r"array\.bim: line 4: alleles B . are not A, C, G, T"),
+    "fam header": (
+        fam_lines(lambda lines: ["FID IID PAT MAT SEX PHENOTYPE", *lines[1:]]),
+        r"array\.fam: line 1 is a header",
+    ),
+    "bim header": (
+        lambda f: put(f, ".bim", ["CHR\tSNP\tCM\tBP\tA1\tA2", *lines_of(f, ".bim")]),
+        r"array\.bim: line 1 is a header .*remove the first line",
+    ),
+    "fam blank": (fam_lines(lambda lines: [*lines[:3], "", *lines[3:]]), r"array\.fam: line 4 is blank"),
+    "fam not utf-8": (
+        lambda f: bed.path(f, ".fam").write_bytes(b"a b 0 0 1 -9\n\xe9 c 0 0 1 -9\n"),
+        r"array\.fam: line 2 is not UTF-8",
+    ),
+    "bim utf-16": (
+        lambda f: bed.path(f, ".bim").write_text(bed.path(f, ".bim").read_text(), encoding="utf-16"),
+        r"array\.bim: not plain text \(UTF-16",
+    ),
+    "bim gzip'ed": (
+        lambda f: bed.path(f, ".bim").write_bytes(gzip.compress(bed.path(f, ".bim").read_bytes())),
+        r"array\.bim: this file is gzip-compressed; unpack it",
+    ),
+    "bim a folder": (
+        lambda f: (bed.path(f, ".bim").unlink(), bed.path(f, ".bim").mkdir()),
+        r"array\.bim: this is a folder",
+    ),
+    "fam within-family ids": (
+        fam_lines(lambda lines: [f"F{n // 2} {n % 2 + 1} 0 0 1 -9" for n in range(len(lines))]),
+        r"individual id 1 is on lines 1, 3,.*such as family and individual id joined",
+    ),
     "no fam": (lambda f: bed.path(f, ".fam").unlink(), r"array\.fam: no such file"),
 }
 
@@ -161,10 +193,146 @@ def test_broken_filesets(fileset, name):
         read_fileset(fileset)
 
 
+def part_of(study, folder, n_people, extra=None):
+    """A fileset of the first people of an array; its .bed may have more people than its .fam, or fewer."""
+    bim, fam = bed.read_bim(study.genotypes[0]), bed.read_fam(study.genotypes[0])
+    calls = bed.read_bed(study.genotypes[0], len(fam), np.arange(len(bim)))
+    bed.write_fileset(folder / "part", calls[:, :n_people], bim, fam.iloc[:n_people])
+    if extra:
+        lines = lines_of(folder / "part", ".fam")
+        put(folder / "part", ".fam", [*lines, *STRANGERS[:extra]] if extra > 0 else lines[:extra])
+    return folder / "part"
+
+
+@pytest.mark.parametrize("n_people", [40, 41, 42, 43])
+@pytest.mark.parametrize("extra", [-3, -2, -1, 1, 2, 3, 4])
+def test_a_fam_some_lines_off_is_always_seen(study, tmp_path, n_people, extra):
+    """Four people share a byte: of these the size tells about a quarter."""
+    read_fileset(part_of(study, tmp_path, n_people))
+    with pytest.raises(InputError, match=r"part\.(fam|bed): .*(have no calls|more calls|size fits)"):
+        read_fileset(part_of(study, tmp_path, n_people, extra))
+
+
+@pytest.mark.parametrize("code", [0b01, 0b10, 0b11])
+@pytest.mark.parametrize("n_people", [41, 42, 43])
+def test_padding_of_other_programs_is_accepted(study, tmp_path, n_people, code):
+    prefix = part_of(study, tmp_path, n_people)
+    calls = bed.read_bed(prefix, n_people, np.arange(len(bed.read_bim(prefix))))
+    data = np.frombuffer(bed.path(prefix, ".bed").read_bytes(), np.uint8).copy()
+    records = data[3:].reshape(len(calls), -1)
+    for slot in range(n_people % 4, 4):
+        records[:, -1] |= code << (2 * slot)
+    bed.path(prefix, ".bed").write_bytes(data.tobytes())
+    said = []
+    _, fam = read_fileset(prefix, say=said.append)
+    assert f"{code:02b} throughout, not 00" in said[-1]
+    assert (bed.read_bed(prefix, len(fam), np.arange(len(calls))) == calls).all()
+    # Padding that varies looks like a lost line; what the message advises mends it.
+    records[::2, -1] &= (1 << (2 * (n_people % 4))) - 1
+    bed.path(prefix, ".bed").write_bytes(data.tobytes())
+    with pytest.raises(InputError, match=r"more calls than the \.fam has people.*plink1\.9 --bfile PREFIX --make-bed"):
+        read_fileset(prefix)
+    run(
+        [
+            "plink1.9",
+            "--bfile",
+            prefix,
+            "--make-bed",
+            "--keep-allele-order",
+            "--allow-no-sex",
+            "--out",
+            tmp_path / "new",
+        ]
+    )
+    read_fileset(tmp_path / "new")
+
+
+def test_people_who_may_well_be_alike_are_no_line_too_many(tmp_path):
+    """Sequenced rare variants: the last person carries none of them, whichever allele is A1."""
+    rng = np.random.default_rng(3)
+    bim = pd.DataFrame({"chrom": 1, "id": [f"rs{i}" for i in range(400)], "cm": 0, "pos": range(1, 401)})
+    bim["a1"], bim["a2"] = "A", "G"
+    names = [f"p{i}" for i in range(50)]
+    fam = pd.DataFrame({"fid": names, "iid": names, "father": 0, "mother": 0, "sex": 1, "phenotype": -9})
+    rare = (rng.random((400, 50)) < 0.004).astype(np.int8)
+    rare[:, -1] = 0
+    for calls in (rare, 2 - rare):
+        bed.write_fileset(tmp_path / "x", calls, bim, fam)
+        read_fileset(tmp_path / "x")
+    rare[:, -1] = -1
+    said = []
+    bed.write_fileset(tmp_path / "x", rare, bim, fam)
+    read_fileset(tmp_path / "x", say=said.append)
+    assert said == ["x.fam: the last 1 of 50 lines have no call at any SNP: failed, or a line too many"]
+
+
+def test_a_bim_of_another_fileset_is_seen_where_it_names_one_allele(study, fileset):
+    """Without such SNPs nothing tells: as many lines from elsewhere fit any .bed."""
+    bim = bed.read_bim(fileset)
+    calls = bed.read_bed(fileset, 39, np.arange(len(bim)))
+    calls[::10] = np.where(calls[::10] < 0, -1, 0)
+    rest = pd.Series(np.arange(len(bim)) % 10 == 0)
+    one = bim.assign(a1=bim["a1"].where(~rest, "0"))
+    bed.write_fileset(fileset, calls, one, bed.read_fam(fileset))
+    said = []
+    read_fileset(fileset, say=said.append)
+    assert said == ["array.bim: 6 SNPs whose position is on several lines"]  # the three duplicate probes
+    shifted = pd.concat([one.iloc[3:], one.iloc[:3]])
+    bed.write_bim(shifted, bed.path(fileset, ".bim"))
+    with pytest.raises(
+        InputError, match=r"array\.bim: of \d+ SNPs for which it names one allele, \d+ have calls of two"
+    ):
+        read_fileset(fileset)
+
+
+def test_what_is_odd_about_a_bim_is_said_not_refused(fileset):
+    rows = [line.split("\t") for line in lines_of(fileset, ".bim")]
+    rows[1][1] = rows[0][1]
+    rows[3][3] = rows[2][3]
+    rows[4][1] = "."
+    rows[5][4:] = ["I", "D"]
+    rows[6][4] = rows[6][4].lower()
+    rows[7][0] = "chr6_apd_hap1"
+    rows[8][0] = "chr0" + rows[8][0] if len(rows[8][0]) == 1 else rows[8][0]
+    rows[9][3] = "1e+06"
+    rows[-1][0] = "chrX"
+    put(fileset, ".bim", ["\t".join(row) for row in rows])
+    bed.path(fileset, ".bim").write_bytes(b"\xef\xbb\xbf" + bed.path(fileset, ".bim").read_bytes())
+    said = []
+    bim, _ = read_fileset(fileset, say=said.append)
+    assert len(said) == 1
+    assert said[0].removeprefix("array.bim: ").split(", ") == [
+        "2 SNPs whose id is on several lines",
+        "8 SNPs whose position is on several lines",  # with the three duplicate probes of the simulated array
+        "1 SNPs without an id",
+        "1 SNPs on contigs beside the chromosomes",
+        "1 SNPs insertions or deletions",
+        "1 SNPs with lower-case alleles",
+        "read as upper case",
+        "not in order of position",
+    ]
+    assert (bim["chrom"][0], bim["chrom"][7], bim["chrom"].iloc[-1], bim["pos"][9]) == ("21", "0", "23", 1_000_000)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read(fileset):
+    bed.path(fileset, ".bim").chmod(0)
+    with pytest.raises(InputError, match=r"array\.bim: cannot be read: Permission denied"):
+        read_fileset(fileset)
+
+
+def test_chromosome_names():
+    names = pd.Series(["chr1", "CHR01", "Chr10", "x", "chrXY", "PAR1", "chrM", "MT", "0", "00", "chr23", "chrUn", "Z"])
+    wanted = ["1", "1", "10", "23", "25", "25", "26", "26", "0", "0", "23", "0", "Z"]
+    assert list(chromosome_names(names)) == wanted
+
+
 def test_participants_table(tmp_path):
     path = tmp_path / "p.tsv"
     path.write_text("participant_id\tgenotype_id\na\tG1\nb\tn/a\nc\tG2\n")
     assert read_wanted(path) == {"G1": "a", "G2": "c"}
+    path.write_text("participant_id\tgenotype_id\na\t G1 \nb\t  \n")
+    assert read_wanted(path) == {"G1": "a"}
     path.write_text("participant_id\tgenotype_id\na\tG1\nb\tG1\n")
     with pytest.raises(InputError, match="line 3: genotype_id G1 is already that of a"):
         read_wanted(path)
@@ -205,5 +373,7 @@ def test_the_program_writes_what_the_contract_says(study, tmp_path):
         "harmonised.tsv": ["id", "array", "array_id", "action"],
         "typed_twice.tsv": ["genotype_id", "array", "call_rate", "concordance", "n_compared", "keep"],
         "pca.tsv": ["genotype_id", "pc1", "pc2", "pc3", "pc4", "pc5"],
+        "positions.tsv": ["array", "id", "chrom", "pos", "known_chrom", "known_pos", "why"],
+        "people_matching.tsv": ["participant_id", "genotype_id", "array", "status", "suggestion"],
     }
     assert sorted(path.suffix for path in tmp_path.glob("qc.*")) == [".bed", ".bim", ".fam"]

@@ -104,13 +104,13 @@ def missing_share(prefix, n_snps, n_people, snps_at_once=20_000):
 
 
 def pack(calls):
-    """Calls as a ``.bed`` has them: uint8 array (SNPs, bytes) of an int8 array (SNPs, people), -1 for missing."""
+    """Copies of A1, -1 missing, int8 (SNPs, people), as the records of a ``.bed``, uint8 (SNPs, bytes)."""
     calls = np.asarray(calls, np.int8)
     n_snps, n_people = calls.shape
     codes = np.zeros((n_snps, bytes_per_snp(n_people) * 4), np.uint8)
     codes[:, :n_people] = _CODES[calls]
     quads = codes.reshape(n_snps, bytes_per_snp(n_people), 4)
-    return quads[..., 0] | quads[..., 1] << 2 | quads[..., 2] << 4 | quads[..., 3] << 6
+    return (quads[..., 0] | quads[..., 1] << 2 | quads[..., 2] << 4 | quads[..., 3] << 6).astype(np.uint8)
 
 
 def write_bed(calls, file):

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.genotype_qc import bed
+from gcamccl.genotype_qc.people_matching import check_twice
 from gcamccl.genotype_qc.plink import plink
+from gcamccl.workflow.errors import InputError
 
 MIN_CONCORDANCE = 0.9  # of one person's calls on two arrays; relatives agree far less often, the same person above 0.99
 
@@ -120,6 +122,7 @@ def merge(prefixes, names, scratch):
     """
     scratch = Path(scratch)
     twice = typed_twice(prefixes, names)
+    check_twice(twice)
     inputs = []
     for prefix, name in zip(prefixes, names, strict=True):
         leave = twice["genotype_id"][(twice["array"] == name) & ~twice["keep"].astype(bool)]
@@ -130,6 +133,9 @@ def merge(prefixes, names, scratch):
             plink("--bfile", prefix, "--remove", bed.path(prefix, ".leave"), "--make-bed", "--out", f"{prefix}.once")
             prefix = Path(f"{prefix}.once")
         inputs.append(prefix)
+    if not inputs:
+        what = "everybody is on several arrays, with different calls on each"
+        raise InputError(" + ".join(names), what, "check which .fam belongs to which .bed")
     merged = scratch / "merged"
     if len(inputs) == 1:
         plink("--bfile", inputs[0], "--make-bed", "--out", merged)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcamccl.genotype_qc import bed, qc, validate
+from gcamccl.genotype_qc import bed, inputs, qc
 from gcamccl.genotype_qc.harmonise import harmonise
 from gcamccl.genotype_qc.merge import extract, merge
 
@@ -20,15 +20,27 @@ class Account:
     harmonised: pd.DataFrame
     pca: pd.DataFrame
     twice: pd.DataFrame
+    positions: pd.DataFrame
+    matching: pd.DataFrame
 
 
-def prepare(prefixes, settings, scratch, out, participants=None, say=print):
+def prepare(
+    entries,
+    settings,
+    scratch,
+    out,
+    participants=None,
+    chromosomes=(),
+    known_positions=(),
+    reference_panel=(),
+    say=print,
+):
     """Validate, harmonise, merge and quality control SNP arrays.
 
     Parameters
     ----------
-    prefixes : list of str or Path
-        PLINK filesets, one an array; the first sets names, positions and strand.
+    entries : list of str or Path
+        As in ``study.genotypes``, one an array; the first sets names, positions and strand.
     settings : dict
         Config section ``genotype_qc``.
     scratch : Path
@@ -36,6 +48,10 @@ def prepare(prefixes, settings, scratch, out, participants=None, say=print):
         Prefix of the resulting fileset.
     participants : str or Path, optional
         Participants table; only its people are kept.
+    chromosomes : sequence of int
+        What ``{chrom}`` in an entry stands for.
+    known_positions, reference_panel : list of Path
+        What the arrays' positions are compared with (`inputs.load`).
     say : callable
         Called with one line per step.
 
@@ -46,22 +62,13 @@ def prepare(prefixes, settings, scratch, out, participants=None, say=print):
     Raises
     ------
     InputError
-        A fileset is malformed, a participant is in none of them, or nothing is left.
+        A fileset is malformed or of another genome build, too few participants are in one, or nothing is left.
     """
-    names = array_names(prefixes)
-    bims, fams = zip(*[validate.read_fileset(prefix) for prefix in prefixes], strict=True)
-    for name, bim, fam in zip(names, bims, fams, strict=True):
-        say(f"{name}: {len(bim)} SNPs, {len(fam)} people")
-    people = {person for fam in fams for person in fam["iid"]}
-    if participants is not None:
-        wanted = validate.read_wanted(participants)
-        validate.check_wanted(wanted, fams, participants)
-        people &= set(wanted)
-    attrition, dropped = [], []
-    for name, bim, fam in zip(names, bims, fams, strict=True):
-        attrition.append((f"read {name}", len(bim), len(bim), len(fam), int(fam["iid"].isin(people).sum())))
-        strangers = fam["iid"][~fam["iid"].isin(people)]
-        dropped += [("sample", person, name, "read", "not_a_participant") for person in strangers]
+    given = inputs.load(
+        entries, scratch, settings, participants, chromosomes, known_positions, reference_panel, say
+    )  # fmt: skip
+    names, prefixes, bims, fams, people = given.names, given.prefixes, given.bims, given.fams, given.people
+    attrition, dropped = given.attrition, given.dropped
     # An array that no participant is on has no say in which SNPs are common.
     used = [number for number, fam in enumerate(fams) if fam["iid"].isin(people).any()]
     missing = [bed.missing_share(prefixes[n], len(bims[n]), len(fams[n])) for n in used]
@@ -97,10 +104,6 @@ def prepare(prefixes, settings, scratch, out, participants=None, say=print):
         agreed.table,
         qc.components(final, scratch),
         twice,
+        given.positions,
+        given.matching,
     )
-
-
-def array_names(prefixes):
-    """Short names of arrays: the last part of their prefixes, or the whole where those are not unique."""
-    short = [Path(prefix).name for prefix in prefixes]
-    return short if len(set(short)) == len(short) else [str(prefix) for prefix in prefixes]

@@ -1,8 +1,10 @@
 """Running PLINK and other command-line programs, with their own error line when they fail."""
 
+import itertools
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from gcamccl.workflow.errors import InputError
@@ -61,12 +63,41 @@ def run(command, log=None, env=None, folder=None):
     return done.stdout
 
 
+def lines(command):
+    """Lines of an external program's stdout, as they come; a caller that stops early ends the program.
+
+    Raises
+    ------
+    InputError, ToolError
+        As `run`.
+    """
+    command = [str(word) for word in command]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
+        except FileNotFoundError:
+            raise InputError(command[0], "this program is not installed", "README.md says how to install it") from None
+        try:
+            for line in process.stdout:
+                yield line.rstrip("\n")
+            status = process.wait()
+        finally:
+            process.stdout.close()
+            process.terminate()
+            process.wait()
+        if status:
+            errors.seek(0)
+            raise ToolError(f"{' '.join(command[:8])} ended with status {status}: {last_error(errors.read())}")
+
+
 def last_error(text):
     """The last line of a program's output that speaks of an error, with its continuation; else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for number in range(len(lines) - 1, -1, -1):
-        if re.search(r"error|exception", lines[number], re.IGNORECASE):
-            return " ".join(lines[number : number + 2])
+        if re.search(r"error|exception|\[E::", lines[number], re.IGNORECASE):
+            # PLINK 2 breaks its lines at 80 characters, long paths onto lines of their own.
+            said = itertools.takewhile(lambda line: not line.startswith("End time"), lines[number : number + 4])
+            return " ".join(said)
     return lines[-1] if lines else "no output"
 
 
@@ -76,6 +107,11 @@ def plink(*arguments, memory_mb=1000):
     ``--allow-no-sex``: only autosomes are kept, for which sex plays no part.
     """
     return run([PLINK, "--allow-no-sex", "--threads", "1", "--memory", memory_mb, *arguments])
+
+
+def plink2(*arguments, memory_mb=2000):
+    """Run PLINK 2 with one thread."""
+    return run(["plink2", "--threads", "1", "--memory", memory_mb, *arguments])
 
 
 def version(program, *arguments):

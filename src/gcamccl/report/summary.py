@@ -34,7 +34,8 @@ def _people(results):
     steps, groups = statistics.people_flow(results.tables["cohort/people"])
     scanned, kept = map(len, scans.tables(results))
     dropped = results.tables["genotype_qc/dropped"]
-    samples = dropped.loc[dropped["kind"] == "sample", "id"].nunique()
+    genotyped = dropped[(dropped["kind"] == "sample") & (dropped["reason"] != "no_genotypes")]
+    samples = genotyped["id"].nunique()
     total, usable = steps[0][1], steps[3][1]
     text = (
         f"{total:,} people; {scanned - kept:,} of {scanned:,} with scans excluded for their images, "

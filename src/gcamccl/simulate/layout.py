@@ -77,6 +77,7 @@ def study_files(chromosomes, folder="."):
         "participants": str(study / "participants.tsv"),
         "genotypes": [str(study / "genotypes" / array) for array in ARRAYS],
         "chromosomes": list(chromosomes),
+        "known_positions": None,
         "reference_panel": str(study / "reference" / "panel.chr{chrom}.vcf.gz"),
         "genetic_map": str(study / "reference" / "map.chr{chrom}.map"),
         "gtex_eqtl": str(study / "gtex" / "eqtl"),

@@ -87,7 +87,7 @@ def _across(config):
         lines.append(f"threshold.method: {config['threshold']['method']} is not among activation.methods")
     study = config["study"]
     if not study["simulated"]:
-        optional = {"simulated", "reference_panel", "genetic_map", "gtex_lookup"}
+        optional = {"simulated", "known_positions", "reference_panel", "genetic_map", "gtex_lookup"}
         lines += [
             f"study.{key}: missing; name the file, or set study.simulated: true"
             for key, value in study.items()

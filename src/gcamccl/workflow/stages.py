@@ -67,7 +67,7 @@ STAGES = (
     Stage(
         "genotype_qc",
         "validate, harmonise and merge arrays, PLINK quality control, attrition",
-        study=("genotypes",),
+        study=("genotypes", "chromosomes", "known_positions", "reference_panel"),
         participants=("participant_id", "genotype_id"),
         scripts=("genotype_qc",),
     ),
