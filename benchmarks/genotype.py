@@ -10,13 +10,8 @@ Everything runs with one thread. CPU seconds are those of the process and all it
 of the resident memory of the process and its children, looked at twenty times a second.
 """
 
-import argparse
-import json
-import os
 import resource
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
