@@ -232,7 +232,11 @@ def explain_failure():
     FAILED.append(True)
     if FETCH_ONLY:
         with open(f"{CONFIG['resources']['folder']}/log.txt", encoding="utf-8") as log:
-            print(*(line for line in log if line.startswith("ERROR")), sep="", file=sys.stderr)
+            print(
+                *(line for line in log if line.startswith("ERROR")),
+                sep="",
+                file=sys.stderr,
+            )
     else:
         print(runs.failures(RESULTS, KEYS, STARTED), file=sys.stderr)
 

@@ -8,9 +8,9 @@ rule resources:
         f"{CONFIG['resources']['folder']}/log.txt",
     benchmark:
         f"{CONFIG['resources']['folder']}/benchmark.tsv"
+    localrule: True
     conda:
         "../envs/gcamccl.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=1000,
