@@ -8,6 +8,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/simulate.smk"
 include: "rules/preprocess.smk"
 include: "rules/connectivity.smk"
@@ -30,7 +31,7 @@ rule all:
 
 
 onstart:
-    runs.begin(RESULTS, CONFIG["run"]["name"], KEYS)
+    begin_run()
 
 
 onerror:

@@ -36,13 +36,17 @@ from gcamccl.workflow.study import (
 )
 
 STARTED = time.time()
+# `snakemake resources` fetches public files before there is a study: then nothing of the study is read.
+FETCH_ONLY = "resources" in sys.argv[1:]
 RESULTS = "results"
 
 
 def planned():
     """Checked configuration, artifact folders and participants; stops with one readable message if input is wrong."""
     try:
-        settings = check(plain(config))
+        settings = plain(config)
+        settings["study"]["simulated"] |= FETCH_ONLY
+        check(settings)
         wants_events = settings["connectivity"]["task_regressors"] != "none"
         if settings["study"]["simulated"]:
             recipes = artifacts.recipes(settings)
@@ -245,10 +249,24 @@ def train_folders(wildcards, input):
 FAILED = []
 
 
+def begin_run():
+    """Note the run, so that gcamccl prune leaves its artifacts alone."""
+    if not FETCH_ONLY:
+        runs.begin(RESULTS, CONFIG["run"]["name"], KEYS)
+
+
 def explain_failure():
     """One readable line for each job that failed, with its log."""
     FAILED.append(True)
-    print(runs.failures(RESULTS, KEYS, STARTED), file=sys.stderr)
+    if FETCH_ONLY:
+        with open(f"{CONFIG['resources']['folder']}/log.txt", encoding="utf-8") as log:
+            print(
+                *(line for line in log if line.startswith("ERROR")),
+                sep="",
+                file=sys.stderr,
+            )
+    else:
+        print(runs.failures(RESULTS, KEYS, STARTED), file=sys.stderr)
 
 
 def finish_run():
@@ -260,6 +278,7 @@ def finish_run():
         workflow.is_main_process
         and workflow.executor_plugin is not None
         and not workflow.dryrun
+        and not FETCH_ONLY
     )
     if executed and not FAILED and runs.is_complete(RESULTS, KEYS):
         runs.link(RESULTS, CONFIG["run"]["name"], KEYS)

@@ -19,10 +19,11 @@ class Project:
 
     def __init__(self, folder):
         self.folder = folder
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "downloaded")
         for part in PARTS:
             source, target = ROOT / part, folder / part
             if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+                shutil.copytree(source, target, ignore=ignored)
             else:
                 shutil.copy(source, target)
         shutil.copy(ROOT / "tests/e2e/tiny.yaml", folder / "config/tiny.yaml")
