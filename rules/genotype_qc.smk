@@ -1,6 +1,6 @@
 # genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order.
 # Needs the study's PLINK filesets and participants table.
-# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, typed_twice.tsv, pca.tsv.
+# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, strand.tsv, typed_twice.tsv, pca.tsv.
 
 
 rule genotype_qc:
@@ -15,6 +15,7 @@ rule genotype_qc:
         "<genotype_qc>/attrition.tsv",
         "<genotype_qc>/dropped.tsv",
         "<genotype_qc>/harmonised.tsv",
+        "<genotype_qc>/strand.tsv",
         "<genotype_qc>/typed_twice.tsv",
         "<genotype_qc>/pca.tsv",
     log:
