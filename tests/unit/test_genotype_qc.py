@@ -91,6 +91,68 @@ def test_merged_calls_are_the_true_genotypes(study, result):
     assert min(worst) > 0.95
 
 
+def test_merged_calls_equal_plinks_by_hand(study, result, tmp_path):
+    """The tables' decisions carried out with PLINK's own options: the same people, SNPs and calls."""
+    account, folder = result
+
+    def plink(*words):
+        subprocess.run(["plink1.9", "--allow-no-sex", *map(str, words)], check=True, capture_output=True, cwd=tmp_path)
+
+    def listed(name, rows):
+        (tmp_path / name).write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+        return name
+
+    position = bed.read_bim(folder / "merged").set_index("id")["pos"]
+    for prefix in study.genotypes:
+        own = account.harmonised[account.harmonised["array"] == prefix.name]
+        bim = bed.read_bim(prefix)
+        bim = bim.assign(a1=bim["a1"].str.upper(), a2=bim["a2"].str.upper())
+        bed.write_bim(bim, tmp_path / "upper.bim")
+        twice = account.twice.query("array == @prefix.name and not keep")["genotype_id"]
+        leave = listed("leave", [(name, name) for name in twice])
+        words = ["--bed", f"{prefix}.bed", "--bim", "upper.bim", "--fam", f"{prefix}.fam"]
+        extract = listed("extract", own[["array_id"]].to_numpy())
+        plink(*words, "--extract", extract, "--remove", leave, "--make-bed", "--out", "1")
+        names = listed("names", own.query("array_id != id")[["array_id", "id"]].to_numpy())
+        plink("--bfile", "1", "--update-name", names, "--make-bed", "--out", "2")
+        moved = own[own["action"].str.contains("moved")]["id"]
+        moved = listed("moved", [(name, position[name]) for name in moved])
+        flipped = listed("flipped", own[own["action"].str.contains("flipped")][["id"]].to_numpy())
+        plink("--bfile", "2", "--update-map", moved, "--flip", flipped, "--make-bed", "--out", f"part-{prefix.name}")
+    plink("--bfile", "part-hh610", "--bmerge", "part-hh550", "--make-bed", "--out", "both")
+    plink("--bfile", "both", "--bmerge", "part-omni", "--make-bed", "--out", "all")
+    tables = []
+    for prefix in (folder / "merged", tmp_path / "all"):
+        bim, fam = bed.read_bim(prefix), bed.read_fam(prefix)
+        calls = bed.read_bed(prefix, len(fam), np.arange(len(bim)))
+        tables.append((bim, fam, pd.DataFrame(calls, index=bim["id"], columns=fam["iid"])))
+    (bim, fam, calls), (bim_by_hand, fam_by_hand, by_hand) = tables
+    assert set(fam["iid"]) == set(fam_by_hand["iid"])
+    same = bim.set_index("id").loc[bim_by_hand["id"]]
+    assert (same[["chrom", "pos"]].to_numpy() == bim_by_hand[["chrom", "pos"]].to_numpy()).all()
+    assert len(same) == len(bim)
+    calls = calls.loc[by_hand.index, by_hand.columns].to_numpy()
+    turned = (same["a1"].to_numpy() != bim_by_hand["a1"].to_numpy())[:, None]
+    assert (np.where(turned & (calls >= 0), 2 - calls, calls) == by_hand.to_numpy()).all()
+    actions = account.harmonised["action"].value_counts()
+    assert {"renamed", "moved", "flipped"} <= set(actions.index)
+
+
+def test_the_arrays_effect_equals_plinks_association(result, tmp_path):
+    account, folder = result
+    table = account.strand.set_index("array")
+    for array in ("hh550", "omni"):
+        cases = bed.read_fam(folder / f"array{list(table.index).index(array)}")["iid"]
+        (tmp_path / "cases").write_text("".join(f"{name}\t{name}\n" for name in cases))
+        words = ["plink1.9", "--bfile", folder / "merged", "--make-pheno", tmp_path / "cases", "*", "--assoc"]
+        words += ["--allow-no-sex", "--out", tmp_path / array]
+        subprocess.run(list(map(str, words)), check=True, capture_output=True)
+        own = pd.read_csv(tmp_path / f"{array}.assoc", sep=r"\s+").dropna(subset="CHISQ")
+        assert table.loc[array, "effect_snps"] == len(own)
+        assert table.loc[array, "effect_p_5e_8"] == (own["P"] < 5e-8).sum()
+        assert table.loc[array, "effect_lambda"] == pytest.approx(own["CHISQ"].median() / 0.4549364, rel=0.01)
+
+
 def test_attrition_equals_plain_plink(result, tmp_path):
     """The paper's steps by hand with plink2, an independent implementation of every filter."""
     account, folder = result

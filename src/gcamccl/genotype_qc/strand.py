@@ -23,6 +23,7 @@ OUTLIER = 1e-3  # SNPs whose frequencies no strand explains, e.g. a probe that b
 MAX_WRONG = 1e-3  # probability of the wrong strand, by the model, at which it is decided
 GROSS_Z = 5.45  # |z| at p = 5e-8, the usual level for all SNPs of a genome
 CHI2_MEDIAN = 0.4549364231195724  # of one degree of freedom
+CHI2_95 = 3.841458820694124  # its 95th percentile
 MIN_FOR_ESTIMATE = 50  # SNPs
 DEFAULT_SPREAD = 0.02  # F_ST of 0.01, as between European countries' extremes, where too few SNPs tell
 ONE_CONVENTION = 0.01  # share of SNPs on the other strand below which an array has one convention (or above 1 - this)
@@ -102,7 +103,9 @@ def allele_z(copies1, n1, copies2, n2):
 def estimate_spread(p1, n1, p2, n2):
     """Variance between two arrays' people beyond sampling, from SNPs of known strand.
 
-    By the median, which SNPs that differ for other reasons do not move.
+    The larger of what the median and the 95th percentile of the squared differences say: SNPs drift unequally, and the
+    median alone takes the far ones of two unlike groups of people for faults. The few SNPs that differ for other
+    reasons move neither.
 
     Returns
     -------
@@ -114,7 +117,8 @@ def estimate_spread(p1, n1, p2, n2):
     if use.sum() < MIN_FOR_ESTIMATE:
         return DEFAULT_SPREAD
     square = (p1 - p2)[use] ** 2 / (pooled * (1 - pooled))[use]
-    return max(0.0, float(np.median(square) / CHI2_MEDIAN - np.median((1 / n1 + 1 / n2)[use])))
+    scale = max(np.median(square) / CHI2_MEDIAN, np.quantile(square, 0.95) / CHI2_95)
+    return max(0.0, float(scale - np.median((1 / n1 + 1 / n2)[use])))
 
 
 def log_odds_same(p1, n1, p2, n2, spread):
