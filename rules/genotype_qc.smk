@@ -1,7 +1,7 @@
 # genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order.
 # Needs the study's arrays (PLINK 1, PLINK 2, VCF, BCF) and participants table; known positions or the reference panel
 # where the study has them.
-# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, typed_twice.tsv, pca.tsv, positions.tsv,
+# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, strand.tsv, typed_twice.tsv, pca.tsv, positions.tsv,
 # people_matching.tsv.
 
 
@@ -18,6 +18,7 @@ rule genotype_qc:
         "<genotype_qc>/attrition.tsv",
         "<genotype_qc>/dropped.tsv",
         "<genotype_qc>/harmonised.tsv",
+        "<genotype_qc>/strand.tsv",
         "<genotype_qc>/typed_twice.tsv",
         "<genotype_qc>/pca.tsv",
         "<genotype_qc>/positions.tsv",

@@ -135,7 +135,8 @@ def test_a_panel_without_an_index_or_without_rs_ids(study, tmp_path):
     files = panels(study, tmp_path, "--no-version")
     inputs.check_positions(["a"], [bim], [{}], tmp_path, panel_files=files, say=said.append)
     assert said[0].startswith("panel21.bcf: no index (bcftools index); its first 200000 records")
-    assert said[-1].startswith("a: 0 of ")
+    assert said[-1].endswith("SNPs with an rsID of the reference panel lie elsewhere")
+    assert int(said[-1].split()[1]) < 5  # planted
     with pytest.raises(InputError, match="positions are not GRCh37"):
         inputs.check_positions(["a"], [shifted(bim, 4321)], [{}], tmp_path, panel_files=files, say=quiet)
     for file in files:
@@ -161,7 +162,7 @@ def test_known_positions_are_read_in_full(study, tmp_path, kind):
     else:
         files = [tmp_path / "known.tsv"]
         base.assign(chrom="chr" + base["chrom"]).to_csv(files[0], sep="\t", index=False)
-    table = inputs.check_positions(["omni"], [bim], [{}], tmp_path, known_files=files, say=quiet)
+    table, _ = inputs.check_positions(["omni"], [bim], [{}], tmp_path, known_files=files, say=quiet)
     planted = study.ids("moved", "omni")
     if kind == "vcf":  # the panel lacks some SNPs
         assert len(set(table["id"])) > 0.8 * len(planted)

@@ -12,6 +12,8 @@ from bed_reader import open_bed
 from genetics_fixture import make
 
 from gcamccl.genotype_qc import bed
+from gcamccl.genotype_qc.array_strand import NO_EVIDENCE
+from gcamccl.genotype_qc.harmonise import COUNTED
 from gcamccl.genotype_qc.people_matching import read_wanted
 from gcamccl.genotype_qc.plink import ToolError, run
 from gcamccl.genotype_qc.validate import chromosome_names, read_fileset
@@ -52,7 +54,20 @@ def test_reading_agrees_with_bed_reader(study):
         assert (bed.read_bed(prefix, len(fam), rows) == other).all()
         assert (bed.read_bed(prefix, len(fam), rows[::-7]) == other[::-7]).all()
         assert (bed.read_people(prefix, len(other), len(fam), [4, 1], snps_at_once=100) == other[:, [4, 1]]).all()
-        assert np.allclose(bed.missing_share(prefix, len(other), len(fam), snps_at_once=100), (other < 0).mean(axis=1))
+        counts = [(other == copies).sum(axis=1) for copies in (2, 1, 0, bed.MISSING)]
+        assert (bed.count_calls(prefix, len(other), len(fam), snps_at_once=100) == np.array(counts).T).all()
+
+
+@pytest.mark.parametrize("padding", [0b01, 0b10, 0b11])
+def test_calls_are_counted_whatever_the_unused_bits_hold(padding, tmp_path):
+    calls = np.random.default_rng(1).integers(-1, 3, (40, 5))
+    bed.write_bed(calls, tmp_path / "a.bed")
+    content = bytearray((tmp_path / "a.bed").read_bytes())
+    for last in range(4, len(content), 2):  # after three magic bytes, two bytes a SNP; the second holds one person
+        content[last] |= padding << 2 | padding << 4 | padding << 6
+    (tmp_path / "a.bed").write_bytes(content)
+    expected = [(calls == copies).sum(axis=1) for copies in (2, 1, 0, bed.MISSING)]
+    assert (bed.count_calls(tmp_path / "a", 40, 5) == np.array(expected).T).all()
 
 
 @pytest.mark.parametrize("n_people", [1, 4, 5, 6, 7])
@@ -369,8 +384,16 @@ def test_the_program_writes_what_the_contract_says(study, tmp_path):
     header = {path.name: path.read_text().splitlines()[0].split("\t") for path in tmp_path.glob("*.tsv")}
     assert header == {
         "attrition.tsv": ["step", "snps_in", "snps_out", "samples_in", "samples_out"],
-        "dropped.tsv": ["kind", "id", "array", "step", "reason"],
-        "harmonised.tsv": ["id", "array", "array_id", "action"],
+        "dropped.tsv": ["kind", "id", "array", "step", "reason", "detail"],
+        "harmonised.tsv": [
+            *("id", "array", "array_id", "action", "matched_by", "position_by", "strand_by"),
+            *("allele", "frequency", "frequency_first"),
+        ],
+        "strand.tsv": [
+            *("array", "snps", "usable", "common", "kept", "renamed", "moved", "flipped"),
+            *("ambiguous_same", "ambiguous_flipped", *COUNTED, *NO_EVIDENCE),
+            *("effect_snps", "effect_p_5e_8", "effect_lambda"),
+        ],
         "typed_twice.tsv": ["genotype_id", "array", "call_rate", "concordance", "n_compared", "keep"],
         "pca.tsv": ["genotype_id", "pc1", "pc2", "pc3", "pc4", "pc5"],
         "positions.tsv": ["array", "id", "chrom", "pos", "known_chrom", "known_pos", "why"],

@@ -56,6 +56,7 @@ def main():
         write_tsv(run.path("attrition.tsv"), account.attrition)
         write_tsv(run.path("dropped.tsv"), account.dropped)
         write_tsv(run.path("harmonised.tsv"), account.harmonised)
+        write_tsv(run.path("strand.tsv"), account.strand)
         write_tsv(run.path("typed_twice.tsv"), account.twice)
         write_tsv(run.path("pca.tsv"), account.pca)
         write_tsv(run.path("positions.tsv"), account.positions)

@@ -18,7 +18,11 @@ FAM = ["fid", "iid", "father", "mother", "sex", "phenotype"]
 # Two bits a call, lowest bits first: 00 two A1, 01 missing, 10 one A1, 11 no A1 (PLINK 1 .bed specification).
 _COPIES = np.array([2, MISSING, 1, 0], np.int8)
 _DECODE = _COPIES[(np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3]
-_MISSING_IN_BYTE = (_DECODE == MISSING).sum(axis=1).astype(np.int64)
+# Calls of a byte in three fields of 21 bits (two A1, one A1, none): sums of up to two million people do not overflow.
+_FIELD = 21
+_CALLS_IN_BYTE = sum(
+    (copies == _DECODE).sum(axis=1).astype(np.int64) << _FIELD * n for n, copies in enumerate((2, 1, 0))
+)
 _CODES = np.array([3, 2, 0, 1], np.uint8)  # of 0, 1, 2 copies and -1
 
 
@@ -93,14 +97,29 @@ def read_people(prefix, n_snps, n_people, people, snps_at_once=20_000):
     return result
 
 
-def missing_share(prefix, n_snps, n_people, snps_at_once=20_000):
-    """Share of missing calls of each SNP, float64 (n_snps,), counted on the packed bytes."""
+def count_calls(prefix, n_snps, n_people, snps_at_once=20_000):
+    """Count the calls of each SNP on the packed bytes, without unpacking them.
+
+    Returns
+    -------
+    int64 array (n_snps, 4)
+        People with two copies of A1, with one, with none, and without a call.
+    """
+    result = np.zeros((n_snps, 4), np.int64)
+    if not n_snps:
+        return result
     width = bytes_per_snp(n_people)
     packed = np.memmap(path(prefix, ".bed"), np.uint8, "r", offset=3, shape=(n_snps, width))
-    blocks = [
-        _MISSING_IN_BYTE[packed[first : first + snps_at_once]].sum(axis=1) for first in range(0, n_snps, snps_at_once)
-    ]
-    return np.concatenate(blocks) / n_people
+    spare = 4 * width - n_people  # unused slots of the last byte; as zero bits they read as two A1
+    for first in range(0, n_snps, snps_at_once):
+        block = np.array(packed[first : first + snps_at_once])
+        block[:, -1] &= (1 << 2 * (4 - spare)) - 1  # some programs leave other bits there
+        sums = _CALLS_IN_BYTE[block].sum(axis=1)
+        for column in range(3):
+            result[first : first + snps_at_once, column] = sums >> _FIELD * column & ((1 << _FIELD) - 1)
+    result[:, 0] -= spare
+    result[:, 3] = n_people - result[:, :3].sum(axis=1)
+    return result
 
 
 def pack(calls):

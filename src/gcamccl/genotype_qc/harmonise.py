@@ -1,8 +1,8 @@
-"""Which SNP of one array is which of another, and on which strand: decided on the tables, before PLINK sees them.
+"""Which SNP of one array is which of another, and on which strand: decided before PLINK sees them.
 
-The first array sets names, positions and strand. A SNP of another array is the same if it has the same id, else if it
-has the same position. Alleles then tell the strand. What cannot be told is dropped, with its reason. A SNP without an
-id (``.``) is known by its position only.
+The first array sets names and strand, most arrays the position. `probes` leaves one usable probe a SNP on each array,
+`matching` finds them on the other arrays, the alleles tell the strand, and where they read the same on both strands
+(A/T, C/G) the frequencies do (`strand`). What cannot be told is dropped, with its reason.
 """
 
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gcamccl.genotype_qc.validate import AUTOSOMES
+from gcamccl.genotype_qc.array_strand import counted_allele, first_array, other_array
+from gcamccl.genotype_qc.matching import agreed_places, match
+from gcamccl.genotype_qc.probes import NO_ID, PLACE, Fate, place_names, usable
+from gcamccl.genotype_qc.strand import AMBIGUOUS, COMPLEMENT, LETTERS
 from gcamccl.workflow.errors import InputError
 
-# An allele is a bit, a set of alleles the sum of its bits; 0: none known.
-BITS = {"0": 0, "A": 1, "C": 2, "G": 4, "T": 8}
-COMPLEMENT = np.array([sum(8 >> bit for bit in range(4) if mask >> bit & 1) for mask in range(16)])
-AMBIGUOUS = (BITS["A"] | BITS["T"], BITS["C"] | BITS["G"])
-SIZE = np.array([bin(mask).count("1") for mask in range(16)])
-MAX_MOVED = 0.5  # of the SNPs that two arrays share by id; more at other positions: another genome build
-MIN_FOR_BUILD_CHECK = 50
-NO_ID = "."  # as PLINK and VCF write it
-FLIP = str.maketrans("ACGT", "TGCA")
+MAX_MEASURED_WRONG = (
+    0.01  # of the strands that frequencies tell of SNPs whose letters say better; more: they are no guide
+)
+COUNTED = (
+    *("strand_ambiguous", "strand_undecided", "alleles_irreconcilable", "three_alleles", "position_differs"),
+    *("id_clash", "id_at_several_positions", "frequency_differs", "duplicate_probe", "duplicates_disagree"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,32 +35,35 @@ class Harmonised:
         One an array: the SNPs all arrays share, in the order of the first array. Columns row (line of the array's
         ``.bim``, from 0), chrom, id, cm, pos, a1, a2 as they are to be written, and array_id (as on the array).
     table : DataFrame
-        id, array, array_id, action (kept, renamed, flipped, renamed+flipped).
+        A row per array and common SNP; columns in docs/artifacts.md (``harmonised.tsv``).
     dropped : DataFrame
-        id (as on the array; chrom:pos where it has none), array, step, reason.
+        id (as on the array; chrom:pos where it has none), array, step, reason, detail: every probe of every array is
+        either here, once, or in `table`.
     usable : list of int
         SNPs of each array that can be used at all.
+    strand : DataFrame
+        A row per array: counts and evidence; columns in docs/artifacts.md (``strand.tsv``).
     """
 
     snps: list
     table: pd.DataFrame
     dropped: pd.DataFrame
     usable: list
+    strand: pd.DataFrame
 
 
-def harmonise(bims, missing, names, keep_ambiguous=False):
+def harmonise(arrays, settings, known=None, say=lambda text: None):
     """Reconcile the SNPs of several arrays.
 
     Parameters
     ----------
-    bims : list of DataFrame
-        Checked ``.bim`` tables (`validate.read_fileset`), one an array.
-    missing : list of float array
-        Share of missing calls per SNP of each array: of two probes for one SNP the one with fewer is kept.
-    names : list of str
-        Names of the arrays, for the tables.
-    keep_ambiguous : bool
-        Keep A/T and C/G SNPs as they are.
+    arrays : list of probes.Array
+    settings : dict
+        Config section ``genotype_qc``.
+    known : DataFrame, optional
+        id, chrom, pos: positions that decide, whatever an array says.
+    say : callable
+        Called with lines for the log.
 
     Returns
     -------
@@ -70,161 +74,219 @@ def harmonise(bims, missing, names, keep_ambiguous=False):
     InputError
         Two arrays are on different genome builds, or no SNP is common to all.
     """
-    dropped = []
-    bims = [_named(bim) for bim in bims]
-    tables = [
-        _usable(bim, share, name, keep_ambiguous, dropped)
-        for bim, share, name in zip(bims, missing, names, strict=True)
-    ]
-    usable = [len(table) for table in tables]
-    base = tables[0]
-    chosen = [base.index.to_numpy()]
-    flips = [np.zeros(len(base), bool)]
-    masks = base["mask"].to_numpy().copy()
-    for table, name in zip(tables[1:], names[1:], strict=True):
-        partner, moved = _partners(base, table, name, names[0])
-        flip = np.zeros(len(base), bool)
-        found = partner >= 0
-        other = np.where(found, table["mask"].to_numpy()[partner], 0)
-        turned = COMPLEMENT[other]
-        same = _contained(masks, other)
-        flip = found & ~same & _contained(masks, turned)
-        unlike = found & ~same & ~flip
-        _drop(dropped, table["id"].to_numpy()[partner[moved]], name, "position_differs")
-        _drop(dropped, table["id"].to_numpy()[partner[unlike]], name, "alleles_irreconcilable")
-        keep = found & ~moved & ~unlike
-        masks = np.where(keep, masks | np.where(flip, turned, other), masks)
-        chosen.append(np.where(keep, table.index.to_numpy()[partner], -1))
-        flips.append(flip)
-        unmatched = np.ones(len(table), bool)
-        unmatched[partner[found]] = False
-        _drop(dropped, table["id"].to_numpy()[unmatched], name, f"not_on_{names[0]}")
-    # Two arrays with one known allele each may make an ambiguous pair, or three alleles, only together.
-    unclear = np.isin(masks, AMBIGUOUS) & (not keep_ambiguous)
-    common = np.all([rows >= 0 for rows in chosen], axis=0)
-    _drop(dropped, base["id"].to_numpy()[~common], names[0], "not_common_to_all_arrays")
-    _drop(dropped, base["id"].to_numpy()[common & unclear], names[0], "strand_ambiguous")
-    keep = common & ~unclear
-    if not keep.any():
+    names = [array.name for array in arrays]
+    fates = [Fate(len(array.bim)) for array in arrays]
+    tables = [usable(array, fate, settings, len(arrays) == 1, known) for array, fate in zip(arrays, fates, strict=True)]
+    for name, table in zip(names, tables, strict=True):
+        if not len(table):
+            raise InputError(name, "no SNP of this array can be used", "check its chromosomes, alleles and calls")
+    base, first = tables[0], names[0]
+    ids, places, masks = [base["id"].to_numpy(object)], base["place"].to_numpy(), base["mask"].to_numpy()
+    partners = [np.arange(len(base))]
+    flips = [np.zeros(len(base), np.int8)]  # 1: turned; -1: letters do not tell
+    by = [np.full(len(base), "first", object)]
+    for table, fate, name in zip(tables[1:], fates[1:], names[1:], strict=True):
+        found = match(ids, places, masks, table, fate, (first, name))
+        on = found.partner >= 0
+        other = np.where(on, table["mask"].to_numpy()[found.partner], 0)
+        flips.append(np.where(found.same & found.flipped, -1, found.flipped).astype(np.int8))
+        masks = masks | np.where(flips[-1] == 1, COMPLEMENT[other], other)
+        partners.append(found.partner)
+        by.append(found.by)
+        ids.append(np.where(on, table["id"].to_numpy(object)[found.partner], None))
+    common = np.all([partner >= 0 for partner in partners], axis=0)
+    _not_common(fates, tables, partners, common)
+    partners = [partner[common] for partner in partners]
+    flips, by, ids, masks = (
+        [f[common] for f in flips],
+        [b[common] for b in by],
+        [i[common] for i in ids],
+        masks[common],
+    )
+    chosen = [table.iloc[partner].reset_index(drop=True) for table, partner in zip(tables, partners, strict=True)]
+    place, good = _positions(chosen, fates, names)
+    letter, decided, good = _strands(chosen, flips, masks, good, fates, names, settings, say)
+    if not good.any():
         raise InputError(" + ".join(names), "no SNP is common to all arrays", "check ids, positions and genome builds")
-    return _result(bims, names, [rows[keep] for rows in chosen], [f[keep] for f in flips], dropped, usable)
+    _not_common(fates, chosen, [np.arange(len(good))] * len(chosen), good)
+    chosen = [table[good].reset_index(drop=True) for table in chosen]
+    final = _names([some[good] for some in ids], place[good], chosen[0], arrays[0].bim)
+    snps, table = _result(arrays, chosen, final, place[good], letter[good], decided, good, [b[good] for b in by])
+    summary = _summary(arrays, fates, tables, table, decided)
+    dropped = pd.concat([_dropped(a, f) for a, f in zip(arrays, fates, strict=True)], ignore_index=True)
+    return Harmonised(snps, table, dropped, [len(table) for table in tables], summary)
 
 
-def _drop(dropped, ids, array, reason):
-    dropped.extend((name, array, "harmonise", reason) for name in ids)
+def _not_common(fates, tables, partners, common):
+    """Probes of SNPs that another array lacks, or lost."""
+    for fate, table, partner in zip(fates, tables, partners, strict=True):
+        rows = partner[~common & (partner >= 0)]
+        fate.drop(table["row"].to_numpy()[rows], "not_common_to_all_arrays")
 
 
-def _named(bim):
-    """Name SNPs without an id by chrom:pos, or chrom:pos:a1:a2 where that is taken; adds array_id and nameless."""
-    nameless = bim["id"] == NO_ID
-    place = bim["chrom"].astype(str) + ":" + bim["pos"].astype(str)
-    name = bim["id"].where(~nameless, place)
-    taken = nameless & name.duplicated(keep=False)
-    name = name.where(~taken, place + ":" + bim["a1"] + ":" + bim["a2"])
-    return bim.assign(array_id=bim["id"], id=name, nameless=nameless)
+def _positions(chosen, fates, names):
+    """Places most arrays agree on, and which SNPs have one of their own."""
+    places = np.array([table["place"].to_numpy() for table in chosen])
+    place, decided = agreed_places(places)
+    for fate, table, own, name in zip(fates[1:], chosen[1:], places[1:], names[1:], strict=True):
+        bad = ~decided & (own != places[0])
+        if bad.any():
+            detail = place_names(own[bad]) + f" on {name}, " + place_names(places[0][bad]) + f" on {names[0]}"
+            fate.drop(table["row"][bad], "position_differs", detail)
+    # A SNP put right may land on another one.
+    moved = np.any(places != place, axis=0) & decided
+    crowded = decided & moved & pd.Series(np.where(decided, place, -np.arange(len(place)))).duplicated(keep=False)
+    for fate, table in zip(fates, chosen, strict=True):
+        fate.drop(table["row"][crowded], "position_taken")
+    return place, decided & ~crowded
 
 
-def _usable(bim, missing, array, keep_ambiguous, dropped):
-    """SNPs of one array that can be used at all; index: line of the ``.bim``; column mask: its alleles."""
-    table = bim.assign(missing=missing)
-    a1, a2 = (table[column].map(BITS) for column in ("a1", "a2"))
-    table["mask"] = (a1.fillna(0).astype(int) | a2.fillna(0).astype(int)).to_numpy()
-    steps = [
-        ("not_autosomal", lambda t: t["chrom"].isin(AUTOSOMES) & (t["pos"] > 0)),
-        ("not_a_snp", lambda t: t["a1"].isin(BITS) & t["a2"].isin(BITS)),
-        ("no_calls", lambda t: t["mask"] > 0),
-        ("duplicate_probe", _best_probe),
-    ]
-    if not keep_ambiguous:
-        steps.append(("strand_ambiguous", lambda t: ~t["mask"].isin(AMBIGUOUS)))
-    for reason, test in steps:
-        good = test(table)
-        _drop(dropped, table["id"][~good], array, reason)
-        table = table[good]
-    return table
+def _strands(chosen, letters_tell, masks, good, fates, names, settings, say):
+    """Decide every array's strand and compare frequencies.
 
-
-def _best_probe(table):
-    """True for the probe with the fewest missing calls among those of one position, or of one id."""
-    order = table.sort_values("missing", kind="stable")
-    repeated = order.duplicated(["chrom", "pos"])
-    repeated |= order[~repeated & ~order["nameless"]].duplicated("id").reindex(order.index, fill_value=False)
-    return ~repeated.reindex(table.index)
-
-
-def _partners(base, table, name, base_name):
-    """For each SNP of `base` the row number in `table` of the same SNP, or -1; and where its position differs.
-
-    Raises
-    ------
-    InputError
-        Most SNPs with the same id lie elsewhere.
+    Returns
+    -------
+    letter : int array (SNPs,)
+        The allele whose frequencies are compared.
+    decided : list of ArrayStrand
+    good : bool array (SNPs,)
+        Strand known and frequencies alike on all arrays.
     """
-    by_id = pd.Series(np.arange(len(table)), index=table["id"])[~table["nameless"].to_numpy()]
-    partner = by_id.reindex(base["id"]).fillna(-1).astype(int).to_numpy()
-    partner[base["nameless"].to_numpy()] = -1  # a made-up name is no evidence
-    found = partner >= 0
-    places, base_places = _places(table), _places(base)
-    moved = found & (places[partner] != base_places)
-    if found.sum() >= MIN_FOR_BUILD_CHECK and moved.sum() > MAX_MOVED * found.sum():
-        raise InputError(
-            name,
-            f"{moved.sum()} of the {found.sum()} SNPs it shares with {base_name} by id are at other positions",
-            "bring all arrays to the same genome build (GRCh37) first",
-        )
-    by_place = pd.Series(np.arange(len(table)), index=places)
-    other = by_place.reindex(base_places).fillna(-1).astype(int).to_numpy()
-    other[np.isin(other, partner[found])] = -1
-    partner = np.where(found, partner, other)
-    return partner, moved
+    unclear = AMBIGUOUS[masks]
+    if settings["ambiguous"] == "drop" and unclear.any():
+        for fate, table in zip(fates, chosen, strict=True):
+            fate.drop(table["row"][good & unclear], "strand_ambiguous")
+        good = good & ~unclear
+    letter = counted_allele(chosen[0], masks)
+    decided = [first_array(chosen[0], letter)]
+    first = decided[0].frequency
+    for table, fate, name, tell in zip(chosen[1:], fates[1:], names[1:], letters_tell[1:], strict=True):
+        found = other_array(table, chosen[0], letter, tell, unclear, settings, (names[0], name))
+        for line in found.lines:
+            say(line)
+        _note(fate, table, good & found.undecided, "strand_undecided", letter, found.as_written, first, names[0])
+        _note(fate, table, good & found.differs, "frequency_differs", letter, found.frequency, first, names[0])
+        good = good & ~found.undecided & ~found.differs
+        decided.append(found)
+    return letter, decided, good
 
 
-def _places(table):
-    """Chromosome and position as one number."""
-    return table["chrom"].astype(np.int64).to_numpy() * 10**10 + table["pos"].to_numpy()
+def _note(fate, table, bad, reason, letter, own, first, name):
+    """Drop probes by their frequency, which is the detail."""
+    rows = np.flatnonzero(bad)
+    detail = [
+        f"{allele} {here:.3f} here, {there:.3f} on {name}"
+        for allele, here, there in zip(LETTERS[letter[rows]], own[rows], first[rows], strict=True)
+    ]
+    fate.drop(table["row"].to_numpy()[rows], reason, np.array(detail, object))
 
 
-def _contained(one, other):
-    """Whether one set of alleles holds the other."""
-    both = one | other
-    return (both == one) | (both == other)
+def _names(ids, place, base, bim):
+    """One id a SNP: the first array's, unless only another array has an rsID for it; chrom:pos where there is none."""
+    own = ids[0].copy()
+    result = own.copy()
+    for other in ids:
+        have = pd.notna(other)
+        better = have & ~_is_rs(result) & (_is_rs(other) | pd.isna(result))
+        result[better] = other[better]
+    result = _unless_taken(result, own)
+    made = place_names(place)
+    result = np.where(pd.isna(result), made, result)
+    clash = pd.Series(result).duplicated(keep=False).to_numpy()
+    if clash.any():
+        rows = base["row"].to_numpy()
+        longer = made + ":" + bim["a1"].to_numpy(object)[rows] + ":" + bim["a2"].to_numpy(object)[rows]
+        result = np.where(clash & pd.isna(own), longer, result)
+        clash = pd.Series(result).duplicated(keep=False).to_numpy()
+        result = np.where(clash, longer, result)
+    return result
 
 
-def _result(bims, names, rows, flips, dropped, usable):
-    """Tables of a finished harmonisation; `rows` and `flips` per array, of the common SNPs."""
-    ids = _names([bim["id"].to_numpy()[chosen] for bim, chosen in zip(bims, rows, strict=True)])
-    first = bims[0].iloc[rows[0]]
+def _is_rs(ids):
+    return pd.Series(ids, dtype=object).str.startswith("rs", na=False).to_numpy(bool)
+
+
+def _unless_taken(result, own):
+    """The first array's own ids where the better ones would not be unique."""
+    twice = pd.Series(result).duplicated(keep=False).to_numpy() & pd.notna(result)
+    return np.where(twice, own, result)
+
+
+def _result(arrays, chosen, ids, place, letter, decided, good, by):
+    """Tables of a finished harmonisation; of `decided` those SNPs count that are `good`."""
+    chrom, pos = (place // PLACE).astype(str).astype(object), place % PLACE
     snps, tables = [], []
-    for bim, name, chosen, flip in zip(bims, names, rows, flips, strict=True):
-        here = bim.iloc[chosen]
-        own = here["array_id"].to_numpy()
-        table = pd.DataFrame(
-            {
-                "row": chosen,
-                "chrom": first["chrom"].to_numpy(),
-                "id": ids,
-                "cm": 0,
-                "pos": first["pos"].to_numpy(),
-                "a1": np.where(flip, here["a1"].str.translate(FLIP), here["a1"]),
-                "a2": np.where(flip, here["a2"].str.translate(FLIP), here["a2"]),
-                "array_id": own,
-            }
+    corrected = np.any([table["corrected"].to_numpy() for table in chosen], axis=0)
+    for array, table, own_strand, found in zip(arrays, chosen, decided, by, strict=True):
+        rows, flip = table["row"].to_numpy(), own_strand.flip[good]
+        here = array.bim.iloc[rows]
+        own = here["id"].to_numpy(object)
+        bits = [table[column].to_numpy() for column in ("bits1", "bits2")]
+        letters = [LETTERS[np.where(flip, COMPLEMENT[one], one)] for one in bits]
+        written = {"row": rows, "chrom": chrom, "id": ids, "cm": 0, "pos": pos, "a1": letters[0], "a2": letters[1]}
+        snps.append(pd.DataFrame(written | {"array_id": own}))
+        at = pd.to_numeric(here["chrom"]).to_numpy(np.int64) * PLACE + here["pos"].to_numpy(np.int64)
+        moved = at != place
+        tables.append(
+            pd.DataFrame(
+                {
+                    "id": ids,
+                    "array": array.name,
+                    "array_id": own,
+                    "action": _actions(own != ids, moved, flip),
+                    "matched_by": found,
+                    "position_by": np.select([corrected, moved], ["known", "majority"], "array"),
+                    "strand_by": own_strand.by[good],
+                    "allele": LETTERS[letter],
+                    "frequency": np.round(own_strand.frequency[good], 4),
+                    "frequency_first": np.round(decided[0].frequency[good], 4),
+                }
+            )
         )
-        renamed = own != ids
-        action = np.select([renamed & flip, renamed, flip], ["renamed+flipped", "renamed", "flipped"], default="kept")
-        snps.append(table)
-        tables.append(pd.DataFrame({"id": ids, "array": name, "array_id": own, "action": action}))
-    dropped = pd.DataFrame(dropped, columns=["id", "array", "step", "reason"])
-    return Harmonised(snps, pd.concat(tables, ignore_index=True), dropped, usable)
+    return snps, pd.concat(tables, ignore_index=True)
 
 
-def _names(candidates):
-    """One id a SNP: the first array's, unless only another array has an rsID for it."""
-    ids = candidates[0].astype(object).copy()
-    for other in candidates[1:]:
-        better = [
-            not mine.startswith("rs") and theirs.startswith("rs") for mine, theirs in zip(ids, other, strict=True)
-        ]
-        ids[better] = other[better]
-    unique = ~pd.Series(ids).duplicated(keep=False).to_numpy()
-    return np.where(unique, ids, candidates[0])
+def _actions(renamed, moved, flip):
+    """What is done to each SNP: kept, or renamed, moved, flipped joined by +."""
+    words = []
+    for code in range(8):
+        done = [word for bit, word in enumerate(("renamed", "moved", "flipped")) if code >> bit & 1]
+        words.append("+".join(done) or "kept")
+    return np.array(words, object)[renamed.astype(int) + 2 * moved + 4 * flip]
+
+
+def _summary(arrays, fates, tables, table, decided):
+    """Counts of an array: what was done to its common SNPs and why others were dropped."""
+    rows = []
+    for array, fate, usable_, found in zip(arrays, fates, tables, decided, strict=True):
+        own = table[table["array"] == array.name]
+        row = {"array": array.name, "snps": len(array.bim), "usable": len(usable_), "common": len(own)}
+        row["kept"] = int((own["action"] == "kept").sum())
+        row |= {word: int(own["action"].str.contains(word).sum()) for word in ("renamed", "moved", "flipped")}
+        told = own["strand_by"] == "frequency"
+        row["ambiguous_same"] = int((told & ~own["action"].str.contains("flipped")).sum())
+        row["ambiguous_flipped"] = int((told & own["action"].str.contains("flipped")).sum())
+        row |= {reason: fate.count(reason) for reason in COUNTED}
+        rows.append(row | found.evidence)
+    return pd.DataFrame(rows)
+
+
+def _dropped(array, fate):
+    """Rows of ``dropped`` of one array."""
+    rows = np.flatnonzero(fate.reason != None)  # noqa: E711
+    ids = array.bim["id"].to_numpy(object)[rows]
+    nameless = ids == NO_ID
+    if nameless.any():
+        here = array.bim.iloc[rows[nameless]]
+        place = here["chrom"].astype(str) + ":" + here["pos"].astype(str)
+        taken = place.duplicated(keep=False)
+        ids[nameless] = place.where(~taken, place + ":" + here["a1"] + ":" + here["a2"])
+    return pd.DataFrame(
+        {
+            "id": ids,
+            "array": array.name,
+            "step": "harmonise",
+            "reason": fate.reason[rows],
+            "detail": fate.detail[rows],
+        }
+    )

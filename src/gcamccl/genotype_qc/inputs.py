@@ -29,6 +29,9 @@ class Inputs:
         Columns `build.POSITIONS`.
     matching : DataFrame
         Columns `people_matching.MATCHING`; without rows where there is no participants table.
+    known : DataFrame or None
+        Positions of the arrays' rsIDs in the files of known positions; None without such files. A sample of the
+        reference panel tells the build but is not enough to put single SNPs right.
     """
 
     names: list
@@ -40,6 +43,7 @@ class Inputs:
     dropped: list
     positions: pd.DataFrame
     matching: pd.DataFrame
+    known: pd.DataFrame | None
 
 
 def load(
@@ -88,7 +92,7 @@ def load(
         bims.append(bim)
         fams.append(fam)
         headers.append(made.lengths)
-    positions = check_positions(names, bims, headers, scratch, known_files, panel_files, say)
+    positions, known = check_positions(names, bims, headers, scratch, known_files, panel_files, say)
     people = {person for fam in fams for person in fam["iid"]}
     table = pd.DataFrame(columns=people_matching.MATCHING)
     if participants is not None:
@@ -100,11 +104,21 @@ def load(
         attrition.append((f"read {name}", len(bim), len(bim), len(fam), int(fam["iid"].isin(people).sum())))
         strangers = fam["iid"][~fam["iid"].isin(people)]
         dropped += [("sample", person, name, "read", people_matching.STRANGER) for person in strangers]
-    return Inputs(names, prefixes, bims, fams, people, attrition, dropped, positions, table)
+    return Inputs(
+        names, prefixes, bims, fams, people, attrition, dropped, positions, table, known if known_files else None
+    )
 
 
 def check_positions(names, bims, headers, scratch, known_files=(), panel_files=(), say=print):
-    """Compare every array's positions with what is known; see `build.check_build`."""
+    """Compare every array's positions with what is known (`build.check_build`).
+
+    Returns
+    -------
+    positions : DataFrame
+        Columns `build.POSITIONS`.
+    known : DataFrame or None
+        As in `Inputs`.
+    """
     known, where = None, None
     if known_files:
         where = Path(known_files[0]).name
@@ -116,4 +130,4 @@ def check_positions(names, bims, headers, scratch, known_files=(), panel_files=(
         build.check_build(name, bim, known, where, header, say)
         for name, bim, header in zip(names, bims, headers, strict=True)
     ]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True), known if known_files else None

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcamccl.genotype_qc import bed
+from gcamccl.genotype_qc import bed, strand
 from gcamccl.genotype_qc.people_matching import check_twice
 from gcamccl.genotype_qc.plink import plink
 from gcamccl.workflow.errors import InputError
 
 MIN_CONCORDANCE = 0.9  # of one person's calls on two arrays; relatives agree far less often, the same person above 0.99
+
+# More SNPs than these that differ between arrays at p < 5e-8, as a share of all and as a number, are worth a warning.
+MAX_EFFECT, MIN_EFFECT = 0.001, 5
 
 
 def extract(prefix, bim, fam, snps, people, out):
@@ -32,12 +35,12 @@ def extract(prefix, bim, fam, snps, people, out):
     out : Path
         Prefix of the result. Family id = individual id, no parents (so everybody counts as a founder), no phenotype.
     """
-    edited = bim.copy()
-    edited["id"] = [f"unused-{row}" for row in range(len(bim))]
-    columns = ["chrom", "id", "cm", "pos", "a1", "a2"]
-    edited[columns] = edited[columns].astype(object)
-    edited.iloc[snps["row"].to_numpy(), [edited.columns.get_loc(c) for c in columns]] = snps[columns].to_numpy()
-    bed.write_bim(edited, bed.path(out, ".in.bim"))
+    rows, edited = snps["row"].to_numpy(), {}
+    for column in bed.BIM:
+        values = [f"unused-{row}" for row in range(len(bim))] if column == "id" else bim[column]
+        edited[column] = np.array(values, object)
+        edited[column][rows] = snps[column].to_numpy()
+    bed.write_bim(pd.DataFrame(edited), bed.path(out, ".in.bim"))
     bed.write_fam(fam.assign(fid=fam["iid"], father="0", mother="0", phenotype="-9"), bed.path(out, ".in.fam"))
     bed.path(out, ".snps").write_text("\n".join(snps["id"]) + "\n", encoding="utf-8")
     kept = fam["iid"][fam["iid"].isin(people)]
@@ -119,11 +122,13 @@ def merge(prefixes, names, scratch):
         The merged fileset.
     twice : DataFrame
         From `typed_twice`.
+    inputs : dict of str to Path
+        Array -> the fileset that was merged; without arrays of which nobody is left.
     """
     scratch = Path(scratch)
     twice = typed_twice(prefixes, names)
     check_twice(twice)
-    inputs = []
+    inputs = {}
     for prefix, name in zip(prefixes, names, strict=True):
         leave = twice["genotype_id"][(twice["array"] == name) & ~twice["keep"].astype(bool)]
         if len(leave):
@@ -132,14 +137,70 @@ def merge(prefixes, names, scratch):
             bed.path(prefix, ".leave").write_text("".join(f"{i}\t{i}\n" for i in leave), encoding="utf-8")
             plink("--bfile", prefix, "--remove", bed.path(prefix, ".leave"), "--make-bed", "--out", f"{prefix}.once")
             prefix = Path(f"{prefix}.once")
-        inputs.append(prefix)
+        inputs[name] = prefix
     if not inputs:
         what = "everybody is on several arrays, with different calls on each"
         raise InputError(" + ".join(names), what, "check which .fam belongs to which .bed")
     merged = scratch / "merged"
-    if len(inputs) == 1:
-        plink("--bfile", inputs[0], "--make-bed", "--out", merged)
+    first, *rest = inputs.values()
+    if rest:
+        (scratch / "merge.list").write_text("".join(f"{prefix}\n" for prefix in rest), encoding="utf-8")
+        plink("--bfile", first, "--merge-list", scratch / "merge.list", "--make-bed", "--out", merged)
     else:
-        (scratch / "merge.list").write_text("".join(f"{prefix}\n" for prefix in inputs[1:]), encoding="utf-8")
-        plink("--bfile", inputs[0], "--merge-list", scratch / "merge.list", "--make-bed", "--out", merged)
-    return merged, twice
+        plink("--bfile", first, "--make-bed", "--out", merged)
+    return merged, twice, inputs
+
+
+def array_effect(table, inputs, merged, say):
+    """Whether allele frequencies depend on the array, in what was merged: each array against all others.
+
+    A report, not a filter: an array read differently shows, and so do people of other ancestry on it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `harmonise.Harmonised.strand`.
+    inputs : dict of str to Path
+        From `merge`.
+    merged : Path
+    say : callable
+
+    Returns
+    -------
+    DataFrame
+        `table` with effect_snps (tested: both alleles among the people), effect_p_5e_8 (chi-square test of alleles, 1
+        degree of freedom, as ``plink --assoc``, below 5e-8) and effect_lambda (median chi-square by its expected one:
+        1 without any difference).
+    """
+    columns = ["effect_snps", "effect_p_5e_8", "effect_lambda"]
+    table = table.assign(**dict.fromkeys(columns, np.nan))
+    if len(inputs) < 2:
+        return table
+    bim = bed.read_bim(merged)
+    counts = {}
+    for name, prefix in inputs.items():
+        own = bed.read_bim(prefix)
+        rows = bed.count_calls(prefix, len(own), len(bed.read_fam(prefix)))
+        order = pd.Index(own["id"]).get_indexer(bim["id"])
+        own, rows = own.iloc[order].reset_index(drop=True), rows[order]
+        swap = _other_way_round(bim, own)
+        copies = 2 * rows[:, 0] + rows[:, 1]
+        n = 2 * rows[:, :3].sum(axis=1)
+        counts[name] = np.where(swap, n - copies, copies), n
+    total = sum(copies for copies, _ in counts.values()), sum(n for _, n in counts.values())
+    for name, (copies, n) in counts.items():
+        rest = total[0] - copies, total[1] - n
+        test = (n > 0) & (rest[1] > 0) & (total[0] > 0) & (total[0] < total[1])
+        z = strand.allele_z(copies[test], n[test], rest[0][test], rest[1][test])
+        if not len(z):
+            continue
+        found = int((np.abs(z) > strand.GROSS_Z).sum())
+        inflation = float(np.median(z**2) / strand.CHI2_MEDIAN)
+        table.loc[table["array"] == name, columns] = [len(z), found, inflation]
+        share = found / len(z)
+        if share > MAX_EFFECT and found >= MIN_EFFECT:
+            say(
+                f"WARNING {name}: allele frequencies of {found} of {len(z)} SNPs ({100 * share:.2g} %) differ from the"
+                f" other arrays' at p < 5e-8 (lambda {inflation:.2f}): read differently, or people of other ancestry"
+            )
+    return table

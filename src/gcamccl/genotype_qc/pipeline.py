@@ -8,7 +8,8 @@ import pandas as pd
 
 from gcamccl.genotype_qc import bed, inputs, qc
 from gcamccl.genotype_qc.harmonise import harmonise
-from gcamccl.genotype_qc.merge import extract, merge
+from gcamccl.genotype_qc.merge import array_effect, extract, merge
+from gcamccl.genotype_qc.probes import read_array
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Account:
     twice: pd.DataFrame
     positions: pd.DataFrame
     matching: pd.DataFrame
+    strand: pd.DataFrame
 
 
 def prepare(
@@ -51,7 +53,7 @@ def prepare(
     chromosomes : sequence of int
         What ``{chrom}`` in an entry stands for.
     known_positions, reference_panel : list of Path
-        What the arrays' positions are compared with (`inputs.load`).
+        What the arrays' positions are compared with (`inputs.load`). Known positions also put single moved SNPs right.
     say : callable
         Called with one line per step.
 
@@ -71,20 +73,20 @@ def prepare(
     attrition, dropped = given.attrition, given.dropped
     # An array that no participant is on has no say in which SNPs are common.
     used = [number for number, fam in enumerate(fams) if fam["iid"].isin(people).any()]
-    missing = [bed.missing_share(prefixes[n], len(bims[n]), len(fams[n])) for n in used]
-    agreed = harmonise([bims[n] for n in used], missing, [names[n] for n in used], settings["keep_ambiguous"])
+    arrays = [read_array(names[n], prefixes[n], bims[n], fams[n]) for n in used]
+    agreed = harmonise(arrays, settings, given.known, say)
     for number, usable, snps in zip(used, agreed.usable, agreed.snps, strict=True):
         n_people = int(fams[number]["iid"].isin(people).sum())
         attrition.append((f"usable {names[number]}", len(bims[number]), usable, n_people, n_people))
         attrition.append((f"common {names[number]}", usable, len(snps), n_people, n_people))
-    dropped += [("snp", *row) for row in agreed.dropped[["id", "array", "step", "reason"]].itertuples(index=False)]
     say(f"{len(agreed.snps[0])} SNPs are common to all arrays")
 
     parts = []
     for number, snps in zip(used, agreed.snps, strict=True):
         parts.append(Path(scratch) / f"array{number}")
         extract(prefixes[number], bims[number], fams[number], snps, people, parts[-1])
-    merged, twice = merge(parts, [names[n] for n in used], scratch)
+    merged, twice, merged_from = merge(parts, [names[n] for n in used], scratch)
+    strand = array_effect(agreed.strand, merged_from, merged, say)
     for row in twice[~twice["keep"].astype(bool)].itertuples():
         best = twice["array"][(twice["genotype_id"] == row.genotype_id) & twice["keep"].astype(bool)]
         reason = f"typed_twice, kept from {best.iloc[0]}" if len(best) else "typed_twice, calls disagree"
@@ -100,10 +102,17 @@ def prepare(
         shutil.copyfile(bed.path(final, suffix), bed.path(out, suffix))
     return Account(
         pd.DataFrame(attrition + more, columns=["step", "snps_in", "snps_out", "samples_in", "samples_out"]),
-        pd.DataFrame(dropped + lost, columns=["kind", "id", "array", "step", "reason"]),
+        _all_dropped(agreed.dropped, dropped + lost),
         agreed.table,
         qc.components(final, scratch),
         twice,
         given.positions,
         given.matching,
+        strand,
     )
+
+
+def _all_dropped(snps, rows):
+    """SNPs that harmonising dropped, with the evidence, and the (kind, id, array, step, reason) of other steps."""
+    others = pd.DataFrame(rows, columns=["kind", "id", "array", "step", "reason"]).assign(detail=None)
+    return pd.concat([snps.assign(kind="snp")[others.columns], others], ignore_index=True)

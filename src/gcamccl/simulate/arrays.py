@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.genotype_qc import bed
+from gcamccl.simulate import probe_faults
 from gcamccl.simulate.genome import COMMON, RECOMBINATION_RATE
 from gcamccl.simulate.layout import ARRAYS
 
@@ -34,7 +35,7 @@ def write_arrays(genome, people, sex, folder, rng, protect=()):
 
     Every person is on one array, except the first person of hh610, who is also on hh550. All three carry the core
     SNPs. hh550 reports some on the other strand; omni has other names, positions and third alleles for some; all have
-    duplicate probes, missing calls and Hardy-Weinberg violators.
+    duplicate probes, missing calls and Hardy-Weinberg violators, and some the faults of `probe_faults`.
 
     Parameters
     ----------
@@ -85,6 +86,8 @@ def write_arrays(genome, people, sex, folder, rng, protect=()):
             people_faults.append((people[twice], array, "typed_twice"))
         membership += [(people[person], array) for person in typed]
         _write_array(folder / array, table, copies, [people[p] for p in typed], [sex[p] for p in typed], rng)
+    taken = [name for _, name, _, _ in snp_faults]
+    snp_faults += probe_faults.plant(folder, genome, taken, protect, rng.spawn(1)[0])
     return {
         "snps": pd.DataFrame(snp_faults, columns=["array", "id", "array_id", "fault"]),
         "people": pd.DataFrame(people_faults, columns=["genotype_id", "array", "fault"]),
