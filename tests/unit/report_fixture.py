@@ -86,6 +86,17 @@ def make_study(root, selected=True, permuted_alike=False):
             "planted_gene_set": "planted pathway",
             "eqtl_snps": [],
             "expressed_genes": [],
+            "genotype_faults": {
+                "snps": [
+                    {
+                        "array": "omni",
+                        "id": f"rs{n}",
+                        "array_id": f"snp{n}",
+                        "fault": ("moved", "flipped", "renamed")[n % 3],
+                    }
+                    for n in range(3)
+                ],
+            },
         },
     )
     return folders

@@ -291,7 +291,7 @@ def test_a_bim_of_another_fileset_is_seen_where_it_names_one_allele(study, files
     bed.write_fileset(fileset, calls, one, bed.read_fam(fileset))
     said = []
     read_fileset(fileset, say=said.append)
-    assert said == ["array.bim: 6 SNPs whose position is on several lines"]  # the three duplicate probes
+    assert said == ["array.bim: 10 SNPs whose position is on several lines"]  # planted second probes
     shifted = pd.concat([one.iloc[3:], one.iloc[:3]])
     bed.write_bim(shifted, bed.path(fileset, ".bim"))
     with pytest.raises(
@@ -318,7 +318,7 @@ def test_what_is_odd_about_a_bim_is_said_not_refused(fileset):
     assert len(said) == 1
     assert said[0].removeprefix("array.bim: ").split(", ") == [
         "2 SNPs whose id is on several lines",
-        "8 SNPs whose position is on several lines",  # with the three duplicate probes of the simulated array
+        "12 SNPs whose position is on several lines",  # with the planted second probes of the simulated array
         "1 SNPs without an id",
         "1 SNPs on contigs beside the chromosomes",
         "1 SNPs insertions or deletions",

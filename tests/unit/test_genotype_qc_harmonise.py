@@ -51,8 +51,8 @@ def test_strand_by_letters():
     assert found.snps[1][["a1", "a2"]].to_numpy().tolist() == [["G", "A"], ["C", "A"], ["T", "C"]]
     assert actions(found, "array1") == {"rs1": "flipped", "rs2": "kept", "rs3": "renamed+flipped"}
     table = found.table.query("array == 'array1'").set_index("id")
-    assert list(table["allele"]) == ["A", "A", "T"]
-    assert table["frequency"].tolist() == [0.3, 0.3, 0.3]
+    assert list(table["allele"]) == ["A", "A", "C"]
+    assert table["frequency"].tolist() == [0.3, 0.3, 0.7]
     assert set(table["strand_by"]) == {"alleles"}
 
 
@@ -74,7 +74,7 @@ def test_ambiguous_strand_by_frequency():
         ("rs3", "array1", "strand_undecided"),
         ("rs4", "array1", "strand_undecided"),
     }
-    assert "T 0.435 here, 0.450 on array0" in set(found.dropped["detail"])
+    assert "A 0.565 here, 0.550 on array0" in set(found.dropped["detail"])
     row = found.strand.set_index("array").loc["array1"]
     assert (row["ambiguous_same"], row["ambiguous_flipped"], row["strand_undecided"]) == (1, 1, 2)
     dropped = agreed(base, base, frequencies=frequencies, ambiguous="drop")

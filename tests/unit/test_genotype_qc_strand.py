@@ -121,7 +121,7 @@ def test_frequencies_that_are_no_guide_decide_nothing():
     first, other = (
         pd.DataFrame({"bits1": bits[0], "bits2": bits[1], "frequency": p, "n": 500}) for p in (p1, p2.clip(0.01))
     )
-    letter = array_strand.counted_allele(first, bits[0] | bits[1])
+    letter = array_strand.counted_allele(bits[0] | bits[1])
     tell = np.where(unclear, -1, 0).astype(np.int8)
     arguments = (letter, tell, unclear, settings("genotype_qc"), ("one", "two"))
     good = array_strand.other_array(other, first, *arguments)

@@ -196,6 +196,19 @@ def test_mean_connectivity_leaves_missing_rois_out(tmp_path):
     assert difference[0, 1] == 2
 
 
+def test_planted_faults_of_the_arrays_are_a_table(results):
+    planted = truth.recovery(results, 0.1)
+    table3 = statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
+    made = {table.name: table for table in tables.build(results, table3, planted)}
+    found = made["genotype_faults"].full.set_index(["fault", "array"])
+    assert found["mended"].to_dict() == {
+        **{("flipped", "omni"): 1, ("renamed", "omni"): 1, ("moved", "omni"): 0},
+        **{("none", "hh610"): 18, ("none", "omni"): 18},
+    }
+    assert found.loc[("moved", "omni"), "missed"] == 1
+    assert "genotype_faults" not in {table.name for table in tables.build(results, table3)}
+
+
 def test_recovery_equals_scikit_learn(results):
     planted = truth.recovery(results, 0.1)
     edges = results.tables["threshold/edges"].query("`class` == 'high'")

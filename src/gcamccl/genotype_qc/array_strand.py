@@ -48,13 +48,11 @@ class ArrayStrand:
     lines: list
 
 
-def counted_allele(table, masks):
-    """The allele whose frequency is compared: A1 of the first array, or the one it must be.
+def counted_allele(masks):
+    """The allele whose frequency is compared: the first by letter, so that the order in the files plays no part.
 
     Parameters
     ----------
-    table : DataFrame
-        From `probes.usable`, of the first array.
     masks : int array (SNPs,)
         Alleles over all arrays.
 
@@ -63,8 +61,7 @@ def counted_allele(table, masks):
     int array (SNPs,)
         Bits of `strand.BITS`.
     """
-    letter = np.where(table["bits1"] > 0, table["bits1"], masks & ~table["bits2"].to_numpy())
-    return np.where(letter > 0, letter, table["bits2"])
+    return masks & -masks
 
 
 def first_array(table, letter):

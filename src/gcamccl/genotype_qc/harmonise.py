@@ -157,7 +157,7 @@ def _strands(chosen, letters_tell, masks, good, fates, names, settings, say):
         for fate, table in zip(fates, chosen, strict=True):
             fate.drop(table["row"][good & unclear], "strand_ambiguous")
         good = good & ~unclear
-    letter = counted_allele(chosen[0], masks)
+    letter = counted_allele(masks)
     decided = [first_array(chosen[0], letter)]
     first = decided[0].frequency
     for table, fate, name, tell in zip(chosen[1:], fates[1:], names[1:], letters_tell[1:], strict=True):

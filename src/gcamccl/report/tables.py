@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gcamccl.report import statistics
+from gcamccl.report import statistics, truth_genotypes
 from gcamccl.report.names import network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
@@ -78,6 +78,7 @@ TITLES = {
     "edges": ("threshold", "Connections selected by the rule or significant by themselves"),
     "snps": ("threshold", "SNPs"),
     "planted": ("simulate", "Planted and found"),
+    "genotype_faults": ("simulate", "Faults planted into the SNP arrays, and what became of them"),
 }
 FEATURES = (
     "Selected ones first, then by frequency and |t|. Sign: 1 where a larger value speaks for the group, -1 against it. "
@@ -95,6 +96,10 @@ NOTES = {
     "snps": FEATURES,
     "enrichment": "p and q against all genes of the sets; beside them against the genes that could have been selected.",
     "planted": "Any: a feature counts whichever group it is selected for.",
+    "genotype_faults": (
+        "Fault none: sound SNPs; mended there means left alone, dropped otherwise a false alarm, missed altered for "
+        "nothing."
+    ),
 }
 
 
@@ -164,6 +169,10 @@ def build(results, table3, planted=None):
     }
     if planted is not None:
         full["planted"] = planted
+        faults = pd.DataFrame(results.truth.get("genotype_faults", {}).get("snps", []))
+        if len(faults):
+            tables = get("genotype_qc/harmonised"), get("genotype_qc/dropped")
+            full["genotype_faults"] = truth_genotypes.planted_snp_faults(faults, *tables)
     people = get("cohort/people")
     shown = {
         "table3": table3_for_page(table3),
