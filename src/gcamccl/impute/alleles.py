@@ -7,6 +7,10 @@ BASES = [*"ACGT"]
 # Above it the strand of an A/T or C/G SNP is not told by its frequency: W. Rayner's HRC-1000G-check-bim removes such
 # SNPs with minor allele frequency above 0.4.
 AMBIGUOUS_MAF = 0.4
+# Where frequency does not tell, linkage disequilibrium does: the cosine of a SNP's correlations with its neighbours in
+# study and panel. Of unrelated correlations it is about normal with SD 1 / sqrt(20) for 20 neighbours: 0.7 is 3 SD.
+NEIGHBOURS = 20
+MIN_LIKENESS = 0.7
 STANDARD_ERRORS = 4  # beyond the limit's reach of a small panel's or cohort's sampling error
 
 
@@ -48,6 +52,11 @@ def match(bim, sites):
     return found.set_index("row")[["site", "pos", "ref", "alt", "a1_is_alt", "flipped", "ambiguous"]]
 
 
+def swapped(calls, swap):
+    """Count the other allele where `swap`; missing stays missing."""
+    return np.where(swap[:, None] & (calls >= 0), 2 - calls, calls).astype(np.int8)
+
+
 def unique_sites(sites):
     """SNPs with one alternative that share their position with no other SNP; indels beside them do not matter.
 
@@ -87,8 +96,8 @@ def check_frequencies(found, cohort, panel, n_people, n_panel, limit):
         Without the SNPs below; a1_is_alt and flipped of ambiguous SNPs set.
     differs : int array
         Rows of `bim` whose frequency differs by more than `limit` and by `STANDARD_ERRORS` standard errors.
-    unclear : int array
-        Ambiguous ones with a minor allele frequency above `AMBIGUOUS_MAF` on either side.
+    unclear : DataFrame
+        Part of `found`: ambiguous ones with a minor allele frequency above `AMBIGUOUS_MAF` on either side.
     """
     found = found.copy()
     alt = np.where(found["a1_is_alt"], cohort, 1 - cohort)
@@ -101,5 +110,35 @@ def check_frequencies(found, cohort, panel, n_people, n_panel, limit):
     error = np.sqrt(panel * (1 - panel) * (1 / (2 * n_people) + 1 / (2 * n_panel)))
     differs = np.abs(alt - panel) > np.maximum(limit, STANDARD_ERRORS * error)
     differs &= ~unclear
-    rows = found.index.to_numpy()
-    return found[~differs & ~unclear], rows[differs], rows[unclear]
+    return found[~differs & ~unclear], found.index.to_numpy()[differs], found[unclear]
+
+
+def orient_by_ld(snp, neighbours, panel_snp, panel_neighbours):
+    """Whether a SNP is correlated with its neighbours as in the panel, or the other way round.
+
+    Parameters
+    ----------
+    snp, panel_snp : int8 array (people,)
+        Copies of alt in the study (-1 missing) and in the panel.
+    neighbours, panel_neighbours : int8 array (neighbours, people)
+        The same of SNPs whose alleles are known.
+
+    Returns
+    -------
+    int
+        1: as in the panel; -1: the other way round; 0: it cannot be told.
+    """
+    here = _centred(neighbours) @ _centred(snp[None])[0]
+    there = _centred(panel_neighbours) @ _centred(panel_snp[None])[0]
+    size = np.sqrt((here @ here) * (there @ there))
+    likeness = here @ there / size if size else 0.0
+    return int(np.sign(likeness)) if abs(likeness) >= MIN_LIKENESS else 0
+
+
+def _centred(copies):
+    """Rows minus their mean, length 1; missing calls count as the mean."""
+    seen = copies >= 0
+    total = np.where(seen, copies, 0).sum(axis=1, dtype=float)
+    centred = np.where(seen, copies - (total / np.maximum(seen.sum(axis=1), 1))[:, None], 0.0)
+    length = np.sqrt((centred**2).sum(axis=1))
+    return centred / np.where(length, length, 1)[:, None]

@@ -12,6 +12,8 @@ import pandas as pd
 
 from gcamccl.genotype_qc.plink import run
 from gcamccl.impute import alleles, vcf
+from gcamccl.impute.alleles import swapped
+from gcamccl.impute.score import mean_dosage
 from gcamccl.workflow.errors import InputError
 
 FEW = 0.5  # of the study's SNPs in the panel: is it the same genome build?
@@ -36,7 +38,7 @@ class Panel:
     facts: dict
 
 
-def read_panel(path, chromosome, bim, fam, frequency, limit, folder, say=print):
+def read_panel(path, chromosome, calls, bim, fam, limit, folder, say=print):
     """Cut a reference panel to the study's SNPs and match alleles.
 
     Parameters
@@ -44,10 +46,10 @@ def read_panel(path, chromosome, bim, fam, frequency, limit, folder, say=print):
     path : str or Path
         VCF or BCF; plain, gzipped or bgzipped; with or without index; sorted or not.
     chromosome : int or str
+    calls : int8 array (SNPs, people)
+        Copies of A1, -1 missing.
     bim, fam : DataFrame
         SNPs (index 0 to n - 1) and people of the study.
-    frequency : float array (SNPs,)
-        Of A1 among the observed calls, NaN: none observed.
     limit : float
         Largest difference of allele frequencies.
     folder : Path
@@ -80,17 +82,19 @@ def read_panel(path, chromosome, bim, fam, frequency, limit, folder, say=print):
     n_matched = len(found)
     found, differs, unclear = alleles.check_frequencies(
         found,
-        frequency[found.index],
+        mean_dosage(calls)[found.index] / 2,
         copies[found["site"]] / (2 * len(names)),
         len(fam),
         len(names),
         limit,
     )
+    told = _tell_strand(unclear, found, calls, cut)
+    found = pd.concat([found, told]).sort_index()
     facts = {
         "n_snps_in_panel": len(found),
         "n_snps_not_in_panel": len(bim) - n_matched,
         "n_snps_frequency_differs": len(differs),
-        "n_snps_strand_unclear": len(unclear),
+        "n_snps_strand_unclear": len(unclear) - len(told),
         "n_snps_flipped": int(found["flipped"].sum()),
         "n_panel_sites_multiallelic": int(sites["pos"][~single].nunique()),
         "n_panel_sites_incomplete": int((single & ~usable).sum()),
@@ -121,6 +125,42 @@ def _scan(cut, path, n_people):
             usable.append(b"." not in calls and len(calls) == 4 * n_people - 1)
     sites = pd.DataFrame(places, columns=["pos", "ref", "alt"]).astype({"pos": np.int64})
     return sites, np.array(copies, float), np.array(usable, bool)
+
+
+def _tell_strand(unclear, found, calls, cut):
+    """Those of the A/T and C/G SNPs in `unclear` whose strand their neighbours in `found` tell, turned to it."""
+    if not len(unclear) or not len(found):
+        return unclear[:0]
+    order = found.sort_values("pos")
+    positions = order["pos"].to_numpy()
+    near = {}
+    for row, pos in unclear["pos"].items():
+        middle = np.searchsorted(positions, pos)
+        window = np.arange(max(0, middle - alleles.NEIGHBOURS), min(len(order), middle + alleles.NEIGHBOURS))
+        near[row] = order.iloc[window[np.argsort(np.abs(positions[window] - pos))][: alleles.NEIGHBOURS]]
+    copies = _copies_at(cut, {*unclear["site"], *(site for table in near.values() for site in table["site"])})
+    signs = pd.Series(0, index=unclear.index)
+    for row, table in near.items():
+        neighbours = swapped(calls[table.index], ~table["a1_is_alt"].to_numpy(bool))
+        snp = swapped(calls[[row]], ~unclear.loc[[row], "a1_is_alt"].to_numpy(bool))[0]
+        panel = np.array([copies[site] for site in table["site"]])
+        signs[row] = alleles.orient_by_ld(snp, neighbours, copies[unclear.loc[row, "site"]], panel)
+    told = unclear[signs != 0].copy()
+    turn = signs[signs != 0] < 0
+    told["a1_is_alt"] ^= turn
+    told["flipped"] |= turn
+    return told
+
+
+def _copies_at(cut, wanted):
+    """Copies of alt of the panel's people at some lines of a cut panel: dict of line to int8 array (people,)."""
+    result = {}
+    with Path(cut).open("rb") as handle:
+        for number, line in enumerate(handle):
+            if number in wanted:
+                calls = np.frombuffer(line.rstrip(b"\n").split(b"\t", 3)[3] + b"\t", np.uint8).reshape(-1, 4)
+                result[number] = (calls[:, 0] == ord("1")).astype(np.int8) + (calls[:, 2] == ord("1"))
+    return result
 
 
 def _check_chromosome(path, chromosome):

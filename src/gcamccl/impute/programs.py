@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.impute import alleles, beagle, minimac4, shapeit4, vcf
+from gcamccl.impute.alleles import swapped
 
 PHASERS = {"beagle": beagle, "shapeit4": shapeit4}
 MIN_SNPS = 2  # Beagle stops with an error on fewer
@@ -166,11 +167,6 @@ def _offer(phased, path, forms, chrom, n_people):
         for form in forms.itertuples():
             row = calls[form.line].translate(exchange) if form.swap else calls[form.line]
             handle.write(f"{chrom}\t{form.pos}\t.\t{form.ref}\t{form.alt}\t.\tPASS\t.\tGT\t".encode() + row + b"\n")
-
-
-def swapped(calls, swap):
-    """Count the other allele where `swap`; missing stays missing."""
-    return np.where(swap[:, None] & (calls >= 0), 2 - calls, calls).astype(np.int8)
 
 
 def _write(path, options, sites, copies):

@@ -139,9 +139,8 @@ def impute(
         elif reference and Path(reference).suffix == MSAV:
             _with_msav(guess, visible, bim, usable, reference, program, options, scratch, say)
         elif reference:
-            frequency = score.mean_dosage(visible) / 2
             limit = settings["max_frequency_difference"]
-            panel = read_panel(reference, chrom, bim, fam, frequency, limit, scratch, say)
+            panel = read_panel(reference, chrom, visible, bim, fam, limit, scratch, say)
             facts |= panel.facts
             found = panel.found[usable[panel.found.index]]
             if len(found) >= programs.MIN_SNPS:
