@@ -68,15 +68,15 @@ def concordance_table(masked):
         `COLUMNS`; strata all, ``maf a-b`` (a < MAF <= b), heterozygous, minor_homozygous (by the true call); sources
         each and ``all``. concordance: share of calls filled as they are. dosage_r2: squared correlation of true and
         filled dosage, both minus the SNP's mean, so that knowing frequencies alone scores 0; n/a where one of the two
-        does not vary.
+        does not vary and in strata of one true call.
     """
     maf = np.minimum(masked["mean"], 2 - masked["mean"]) / 2
     minor = np.where(masked["mean"] <= 1, 2, 0)
     strata = {"all": np.ones(len(masked), bool)}
     for low, high in pairwise(MAF_EDGES):
         strata[f"maf {low:g}-{high:g}"] = ((maf > low) & (maf <= high)).to_numpy()
-    strata["heterozygous"] = (masked["truth"] == 1).to_numpy()
-    strata["minor_homozygous"] = (masked["truth"] == minor).to_numpy()
+    by_truth = {"heterozygous": masked["truth"] == 1, "minor_homozygous": masked["truth"] == minor}
+    strata |= {name: of.to_numpy() for name, of in by_truth.items()}
     sources = {"all": np.ones(len(masked), bool)}
     sources |= {name: (masked["source"] == name).to_numpy() for name in sorted(set(masked["source"]))}
     rows = []
@@ -87,6 +87,8 @@ def concordance_table(masked):
                 continue
             right = [float((part["truth"] == part[name]).mean()) for name in ("guess", "mode")]
             r2 = [dosage_r2(part["truth"], part[name], part["mean"]) for name in ("dosage", "mode")]
+            if stratum in by_truth:  # where the truth does not vary there is nothing to explain
+                r2 = [np.nan, np.nan]
             rows.append((source, stratum, len(part), *right, *r2))
     return pd.DataFrame(rows, columns=COLUMNS)
 
