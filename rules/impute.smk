@@ -1,6 +1,7 @@
 # impute: missing calls filled in, one job a chromosome; observed calls never change.
-# Needs genotype_qc's fileset, and the reference panel and genetic map where the study has them.
-# Leaves, per chromosome, imputed.{bed,bim,fam}, imputed.snps.tsv and summary.json.
+# Needs genotype_qc's fileset; the reference panel and genetic map where the study has them, or a server's VCF.
+# Leaves, per chromosome, imputed.{bed,bim,fam}, the filled calls' expected dosages, imputed.snps.tsv, concordance.tsv
+# and summary.json.
 
 
 rule impute:
@@ -15,7 +16,9 @@ rule impute:
         "<impute>/chr{chrom}/imputed.bed",
         "<impute>/chr{chrom}/imputed.bim",
         "<impute>/chr{chrom}/imputed.fam",
+        "<impute>/chr{chrom}/imputed.dosage.npz",
         "<impute>/chr{chrom}/imputed.snps.tsv",
+        "<impute>/chr{chrom}/concordance.tsv",
         "<impute>/chr{chrom}/summary.json",
     log:
         "<impute>/chr{chrom}/log.txt",
@@ -25,7 +28,7 @@ rule impute:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=impute_memory_mb,
         runtime=240,
     params:
         program=program("impute"),
@@ -37,4 +40,4 @@ rule impute:
         "impute: chromosome {wildcards.chrom}"
     shell:
         "python {params.program:q} --genotypes {params.genotypes:q} --chromosome {wildcards.chrom} {params.panel}"
-        " --memory-mb {resources.mem_mb} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"
+        " --memory-mb {resources.mem_mb} --threads {threads} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

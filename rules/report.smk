@@ -34,7 +34,11 @@ rule report:
         "<genotype_qc>/attrition.tsv",
         "<genotype_qc>/dropped.tsv",
         "<genotype_qc>/harmonised.tsv",
-        expand("<impute>/chr{chrom}/summary.json", chrom=CHROMOSOMES),
+        expand(
+            "<impute>/chr{chrom}/{name}",
+            chrom=CHROMOSOMES,
+            name=["summary.json", "concordance.tsv"],
+        ),
         "<eqtl_filter>/snps.tsv",
         "<eqtl_filter>/attrition.tsv",
         "<cohort>/cohort.tsv",

@@ -53,7 +53,9 @@ def make_study(root, selected=True, permuted_alike=False):
         Stage -> folder, and ``truth`` -> truth.json.
     """
     rng = np.random.default_rng(1)
-    folders = {stage: root / stage for stage in read_yaml(PAPER) if stage not in ("run", "study", "simulate")}
+    folders = {
+        stage: root / stage for stage in read_yaml(PAPER) if stage not in ("run", "study", "resources", "simulate")
+    }
     folders.pop("report")
     for stage, folder in folders.items():
         folder.mkdir(parents=True)

@@ -85,6 +85,8 @@ class Results:
         ``<stage>/<table>`` -> table; columns in docs/artifacts.md, ``class`` and ``group`` as low or high.
     impute : DataFrame
         One row a chromosome, columns the keys of ``summary.json``.
+    concordance : DataFrame or None
+        Masked calls of all chromosomes: source, stratum, n_masked, concordance, concordance_mode.
     enrichment : dict of str to DataFrame
         Group of genes -> its tested gene sets.
     genes : dict of str to list of str
@@ -103,6 +105,7 @@ class Results:
     records: dict = field(default_factory=dict)
     tables: dict = field(default_factory=dict)
     impute: pd.DataFrame | None = None
+    concordance: pd.DataFrame | None = None
     enrichment: dict = field(default_factory=dict)
     genes: dict = field(default_factory=dict)
     replicates: pd.DataFrame | None = None
@@ -145,6 +148,7 @@ def collect(folders, truth=None):
         for name, columns in TABLES.get(stage, {}).items():
             results.tables[f"{stage}/{name}"] = read_table(folder / FILES.get(name, f"{name}.tsv"), columns)
     results.impute = impute_summaries(folders["impute"])
+    results.concordance = impute_concordance(folders["impute"])
     groups = sorted(path.parent.name for path in folders["enrichment"].glob("*/enrichment.tsv"))
     for name in sorted(groups, key=lambda name: CLASSES.index(name) if name in CLASSES else len(CLASSES)):
         results.enrichment[name] = read_table(folders["enrichment"] / name / "enrichment.tsv", ENRICHMENT)
@@ -166,6 +170,7 @@ def inputs(results):
     files += [results.folders["connectivity"] / "fc.npy", results.folders["cohort"] / "fc.npy"]
     files.append(results.folders["cohort"] / "splits.npy")
     files += sorted(results.folders["impute"].glob("chr*/summary.json"))
+    files += sorted(results.folders["impute"].glob("chr*/concordance.tsv"))
     files += sorted(results.folders["enrichment"].glob("*/enrichment.tsv"))
     files += [results.folders["threshold"] / f"genes_{name}.txt" for name in CLASSES]
     for stage, names in (
@@ -239,6 +244,21 @@ def impute_summaries(folder):
         key=lambda row: (not row["chrom"].isdigit(), int(row["chrom"]) if row["chrom"].isdigit() else 0, row["chrom"])
     )
     return pd.DataFrame(rows)
+
+
+def impute_concordance(folder):
+    """Concordance of masked calls of all chromosomes, pooled; None where no chromosome has such a table."""
+    paths = sorted(folder.glob("chr*/concordance.tsv"))
+    tables = [table for table in (read_tsv(path) for path in paths) if len(table)]
+    if not tables:
+        return None
+    table = pd.concat(tables, ignore_index=True)
+    for name in ("concordance", "concordance_mode"):
+        table[name] *= table["n_masked"]
+    pooled = table.groupby(["source", "stratum"], sort=False)[["n_masked", "concordance", "concordance_mode"]].sum()
+    for name in ("concordance", "concordance_mode"):
+        pooled[name] /= pooled["n_masked"]
+    return pooled.reset_index()
 
 
 def gene_list(path):

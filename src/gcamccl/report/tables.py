@@ -57,6 +57,9 @@ HEADINGS = {
     "n_regressors": "number of regressors",
 }
 
+# Columns of the page's table of imputation; the file has all.
+IMPUTATION_SHOWN = "^(chrom|n_snps|n_missing|n_from_.*|n_masked|masked_.*|method)$"
+
 # Table -> stage whose section shows it, title.
 TITLES = {
     "scan_quality": ("connectivity", "Scan quality of everybody"),
@@ -66,6 +69,7 @@ TITLES = {
     "genotype_dropped": ("genotype_qc", "Why SNPs and samples were dropped"),
     "genotype_harmonised": ("genotype_qc", "Harmonisation of the arrays"),
     "imputation": ("impute", "Missing calls filled, by chromosome"),
+    "concordance": ("impute", "Calls masked on purpose: share filled in as they are, all chromosomes"),
     "loci_attrition": ("eqtl_filter", "From SNPs to loci"),
     "loci": ("eqtl_filter", "The loci"),
     "people": ("cohort", "Everybody: who is in which group, and why not"),
@@ -167,6 +171,8 @@ def build(results, table3, planted=None):
         "snps": strongest_first(get("threshold/snps")),
         **{f"enrichment_{name}": table for name, table in results.enrichment.items()},
     }
+    if results.concordance is not None:
+        full["concordance"] = results.concordance
     if planted is not None:
         full["planted"] = planted
         faults = pd.DataFrame(results.truth.get("genotype_faults", {}).get("snps", []))
@@ -179,6 +185,7 @@ def build(results, table3, planted=None):
         "edges": edges_for_page(edges),
         "excluded": excluded_for_page(get("connectivity/excluded")),
         "qc_fc": get("connectivity/qc_fc").dropna(axis=1),
+        "imputation": results.impute.filter(regex=IMPUTATION_SHOWN),
         "people": people.assign(reason=people["reason"].map(plain_reasons)),
     }
     made = []

@@ -80,6 +80,7 @@ def study_files(chromosomes, folder="."):
         "known_positions": None,
         "reference_panel": str(study / "reference" / "panel.chr{chrom}.vcf.gz"),
         "genetic_map": str(study / "reference" / "map.chr{chrom}.map"),
+        "imputed": None,
         "gtex_eqtl": str(study / "gtex" / "eqtl"),
         "gtex_eqtl_files": [
             str(study / "gtex" / "eqtl" / f"{tissue}.v8.signif_variant_gene_pairs.txt.gz") for tissue in TISSUES

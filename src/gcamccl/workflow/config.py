@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from gcamccl.workflow import impute_files
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 
@@ -86,8 +87,9 @@ def _across(config):
     if config["threshold"]["method"] not in config["activation"]["methods"]:
         lines.append(f"threshold.method: {config['threshold']['method']} is not among activation.methods")
     study = config["study"]
+    lines += impute_files.errors(config["impute"]["method"], study)
     if not study["simulated"]:
-        optional = {"simulated", "known_positions", "reference_panel", "genetic_map", "gtex_lookup"}
+        optional = {"simulated", "known_positions", "reference_panel", "genetic_map", "imputed", "gtex_lookup"}
         lines += [
             f"study.{key}: missing; name the file, or set study.simulated: true"
             for key, value in study.items()

@@ -75,7 +75,7 @@ STAGES = (
         "impute",
         "fill missing calls, chromosome by chromosome",
         needs=("genotype_qc",),
-        study=("reference_panel", "genetic_map"),
+        study=("reference_panel", "genetic_map", "imputed"),
         scripts=("impute",),
     ),
     Stage(
