@@ -105,7 +105,7 @@ def _write(prefix, array, bim, calls, probes, more_calls, fam):
     """Write a fileset with further probes, in genome order."""
     if probes:
         bim, calls = pd.concat([bim, pd.DataFrame(probes)], ignore_index=True), np.concatenate([calls, more_calls])
-    order = np.lexsort((bim["id"].to_numpy(str), bim["pos"], bim["chrom"].astype(int)))
+    order = np.lexsort((bim["id"].to_numpy(str), bim["pos"], pd.factorize(bim["chrom"])[0]))
     bim, calls = bim.iloc[order].assign(cm=0), calls[order]
     if array == LOWER_CASE:
         bim = bim.assign(chrom="chr" + bim["chrom"], a1=bim["a1"].str.lower(), a2=bim["a2"].str.lower())
