@@ -131,27 +131,6 @@ def test_a_lookup_table_without_grch37_ids_gives_no_places(tmp_path):
     assert list(gtex.look_up(["v"], tmp_path / "l.txt", quiet)["pos"]) == [-1]
 
 
-def placed(n, moved):
-    """SNPs of a study, `moved` of them 1000 bp off; variants of the same rsIDs, and one without a place."""
-    names = [f"rs{number}" for number in range(n)]
-    variants = pd.DataFrame({"rs_ids": [[name] for name in names], "chrom": "1", "pos": range(100, 100 + n)})
-    unknown = pd.DataFrame({"rs_ids": [["rs999"]], "chrom": [None], "pos": [-1]})
-    snps = pd.DataFrame({"snp_id": names, "chrom": "1", "pos": variants["pos"] + 1000 * (np.arange(n) < moved)})
-    snps.loc[n] = ["rs999", "1", 5]
-    return snps.assign(file=1), pd.concat([variants, unknown], ignore_index=True)
-
-
-def test_another_genome_build_is_an_error():
-    with pytest.raises(
-        InputError, match=r"s\.bim: positions are not GRCh37: 4 of 6 SNPs .* rs0, here 1:1100, .* 1:100;"
-    ):
-        check_build(*placed(6, 4), ["r.bim", "s.bim"])
-    check_build(*placed(6, 3), ["r.bim", "s.bim"])
-    check_build(*placed(4, 4), ["r.bim", "s.bim"])
-    with pytest.raises(InputError, match="lift the genotypes over"):
-        check_build(*placed(5, 5), ["r.bim", "s.bim"])
-
-
 def test_snps_match_by_name_or_place_and_only_with_their_alleles():
     variants = pd.DataFrame(
         {
@@ -232,73 +211,3 @@ def test_which_definition_of_top_genes_is_the_papers():
     assert len(paper) == 56
     assert len(paper & set(gtex.top_expressed(table, 100, "union"))) == 22
     assert len(paper & set(gtex.top_expressed(table, 100, "mean"))) == 13
-
-
-def brute_force(snps, genes, window):
-    """Every SNP against every gene."""
-    return [
-        (snp.snp_id, gene)
-        for snp in snps.itertuples()
-        for gene in sorted(
-            {
-                g.symbol
-                for g in genes.itertuples()
-                if g.chrom == snp.chrom and g.start - window <= snp.pos <= g.end + window
-            }
-        )
-    ]
-
-
-@pytest.mark.parametrize("window_kb", [0, 0.25])
-def test_snps_in_genes_as_by_brute_force(window_kb):
-    rng = np.random.default_rng(3)
-    start = rng.integers(1, 20_000, 80)
-    genes = pd.DataFrame({"chrom": rng.choice(["1", "2", "23"], 80), "start": start})
-    genes["end"] = start + rng.integers(0, 900, 80)
-    genes["symbol"] = rng.choice([f"G{number}" for number in range(60)], 80)
-    positions = np.concatenate([rng.integers(1, 21_000, 200), start[:20], genes["end"][:20]])
-    snps = pd.DataFrame({"snp_id": [f"s{number}" for number in range(240)], "pos": positions})
-    snps["chrom"] = np.concatenate([rng.choice(["1", "2", "3"], 200), genes["chrom"][:20], genes["chrom"][:20]])
-    pairs = bodies.snps_in_genes(snps, genes, window_kb)
-    expected = brute_force(snps, genes, window_kb * 1000)
-    assert list(pairs.itertuples(index=False, name=None)) == expected
-    assert len(expected) > 100
-
-
-def test_no_snp_in_any_gene():
-    genes = pd.DataFrame([("1", 5, 9, "G")], columns=["chrom", "start", "end", "symbol"])
-    snps = pd.DataFrame([("s", "2", 6)], columns=["snp_id", "chrom", "pos"])
-    assert len(bodies.snps_in_genes(snps, genes)) == 0
-
-
-def test_gene_list_as_plink_reads_it(study, tmp_path):
-    (tmp_path / "g").write_text("# comment\nchr1 10 20 A\nX\t5\t6\tB\n\n")
-    assert bodies.read_gene_bodies(tmp_path / "g").to_numpy().tolist() == [["1", 10, 20, "A"], ["23", 5, 6, "B"]]
-    genes = bodies.read_gene_bodies(study.folder / "genes" / "glist-hg19")
-    assert list(genes["symbol"]) == list(study.genome.genes["symbol"])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1 10 x A\n", "line 1 is not 'chromosome start end symbol'"),
-        ("1 10 20 A\n1 10 20\n", "line 2 is not"),
-        ("1 20 10 A\n", r"A ends \(10\) before it starts \(20\)"),
-        ("", "no genes in it"),
-    ],
-)
-def test_bad_gene_lists(tmp_path, text, message):
-    (tmp_path / "g").write_text(text)
-    with pytest.raises(InputError, match=message):
-        bodies.read_gene_bodies(tmp_path / "g")
-
-
-@pytest.mark.skipif(not (SHARED / "genes").exists(), reason="PLINK's gene list is not on this machine")
-def test_the_real_gene_list():
-    genes = bodies.read_gene_bodies(SHARED / "genes" / "glist-hg19")
-    assert len(genes) > 25_000
-    apoe = genes[genes["symbol"] == "APOE"].iloc[0]
-    # rs429358 (APOE e4) at 19:45411941, GRCh37
-    snps = pd.DataFrame([("rs429358", "19", 45411941)], columns=["snp_id", "chrom", "pos"])
-    assert apoe["start"] <= 45411941 <= apoe["end"]
-    assert "APOE" in list(bodies.snps_in_genes(snps, genes)["gene"])
