@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -147,7 +148,7 @@ def match_snps(snps, variants, say=print):
         _same_alleles(*alleles) for alleles in zip(found["a1"], found["a2"], found["ref"], found["alt"], strict=True)
     ]
     found["rank"] = found["match"].map(MATCHES.index).astype(int)
-    good = found[fits].sort_values(["row", "rank", "variant_id"], kind="stable")
+    good = found[np.array(fits, bool)].sort_values(["row", "rank", "variant_id"], kind="stable")
     good = good.drop_duplicates(["row", "variant_id"])
     others = set(found["row"]) - set(good["row"])
     if others:
