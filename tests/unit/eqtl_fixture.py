@@ -9,7 +9,7 @@ from gcamccl.genotype_qc import bed
 
 
 def make_imputed(folder):
-    """A simulated study with complete genotypes of all array SNPs, a fileset a chromosome; some calls pass for filled."""
+    """A simulated study with complete genotypes of all array SNPs, a fileset a chromosome; some calls said filled."""
     study = make(folder)
     rng = np.random.default_rng(8)
     fam = pd.DataFrame({"fid": study.people, "iid": study.people, "father": 0, "mother": 0, "sex": 1, "phenotype": -9})
