@@ -40,7 +40,7 @@ def write_gtex_tables(folder, n_rows=800_000, n_lookup=10_000_000, seed=0, tissu
     folder, rng = Path(folder), np.random.default_rng(seed)
     tissues = list(layout.TISSUES if tissues is None else tissues)
     (folder / "eqtl").mkdir(parents=True, exist_ok=True)
-    positions = np.sort(rng.choice(CHROMOSOME_LENGTH, n_lookup, replace=False)) + 1
+    positions = np.cumsum(rng.integers(1, max(2, 2 * (CHROMOSOME_LENGTH // n_lookup)), n_lookup))
     bases = np.array([*"ACGT"])
     ref = rng.integers(0, 4, n_lookup, dtype=np.int8)
     alt = ((ref + rng.integers(1, 4, n_lookup, dtype=np.int8)) % 4).astype(np.int8)
