@@ -1,6 +1,12 @@
 # eqtl_filter: SNPs in gene bodies that are brain eQTLs or lie in top brain-expressed genes; their dosages.
 # Needs impute's fileset of every chromosome, gene bodies, GTEx's 13 brain tissues, lookup table and expression table.
-# Leaves dosage.npy, snps.tsv, samples.tsv, snp_gene.tsv, gene_body_snps.tsv, attrition.tsv.
+# Leaves dosage.npy, loci.{bed,bim,fam}, snps.tsv, samples.tsv, snp_gene.tsv, gene_body_snps.tsv, attrition.tsv,
+# eqtl.tsv, eqtl_tissues.tsv, top_genes.tsv.
+
+IMPUTED_FILES = [".bed", ".bim", ".fam", ".snps.tsv"]
+# Expected copies of the calls that were filled in, where the impute rule writes them.
+if any(str(path).endswith(".dosage.npz") for path in rules.impute.output):
+    IMPUTED_FILES.append(".dosage.npz")
 
 
 rule eqtl_filter:
@@ -8,7 +14,7 @@ rule eqtl_filter:
         genotypes=expand(
             "<impute>/chr{chrom}/imputed{suffix}",
             chrom=CHROMOSOMES,
-            suffix=[".bed", ".bim", ".fam", ".snps.tsv"],
+            suffix=IMPUTED_FILES,
         ),
         gene_bodies=STUDY.gene_bodies,
         gtex_eqtl=STUDY.gtex_eqtl_files,
@@ -16,11 +22,17 @@ rule eqtl_filter:
         gtex_expression=STUDY.gtex_expression,
     output:
         "<eqtl_filter>/dosage.npy",
+        "<eqtl_filter>/loci.bed",
+        "<eqtl_filter>/loci.bim",
+        "<eqtl_filter>/loci.fam",
         "<eqtl_filter>/snps.tsv",
         "<eqtl_filter>/samples.tsv",
         "<eqtl_filter>/snp_gene.tsv",
         "<eqtl_filter>/gene_body_snps.tsv",
         "<eqtl_filter>/attrition.tsv",
+        "<eqtl_filter>/eqtl.tsv",
+        "<eqtl_filter>/eqtl_tissues.tsv",
+        "<eqtl_filter>/top_genes.tsv",
     log:
         "<eqtl_filter>/log.txt",
     benchmark:

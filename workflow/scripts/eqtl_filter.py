@@ -2,6 +2,11 @@
 
 from gcamccl.workflow import job
 
+TABLES = (
+    *("snps", "samples", "snp_gene", "gene_body_snps", "attrition"),
+    *("eqtl", "eqtl_tissues", "top_genes"),
+)
+
 
 def main():
     """Read arguments, do the work, write the results."""
@@ -12,7 +17,7 @@ def main():
         " --gtex-eqtl GTEx_Analysis_v8_eQTL --gtex-lookup lookup.txt.gz --gtex-expression median_tpm.gct.gz --out DIR",
     )
     parser.add_argument("--genotypes", nargs="+", required=True, metavar="PREFIX", help="imputed, one a chromosome")
-    parser.add_argument("--gene-bodies", required=True, metavar="FILE", help="PLINK gene list (GRCh37)")
+    parser.add_argument("--gene-bodies", required=True, metavar="FILE", help="PLINK list, MAGMA, GTF or BED")
     parser.add_argument("--gtex-eqtl", required=True, metavar="DIR", help="folder of significant variant-gene pairs")
     parser.add_argument("--gtex-lookup", metavar="FILE", help="GTEx lookup table; not needed for v7")
     parser.add_argument("--gtex-expression", required=True, metavar="FILE", help="GTEx median TPM by tissue, GCT")
@@ -20,29 +25,23 @@ def main():
     with job.run(args) as run:
         import numpy as np
 
-        from gcamccl.eqtl_filter import gtex
         from gcamccl.eqtl_filter.loci import find_loci
+        from gcamccl.eqtl_filter.pairs import find_pairs_files
+        from gcamccl.genotype_qc import bed
         from gcamccl.workflow.files import write_tsv
 
         run.reads(*args.genotypes, args.gene_bodies, args.gtex_expression)
-        run.reads(*gtex.find_pairs_files(args.gtex_eqtl, run.settings["tissues"]).values())
+        extra = [bed.path(prefix, suffix) for prefix in args.genotypes for suffix in (".snps.tsv", ".dosage.npz")]
+        run.reads(*(path for path in extra if path.exists()))
+        run.reads(*find_pairs_files(args.gtex_eqtl, run.settings["tissues"]).values())
         if args.gtex_lookup:
             run.reads(args.gtex_lookup)
-        loci = find_loci(
-            args.genotypes,
-            run.settings,
-            args.gene_bodies,
-            args.gtex_eqtl,
-            args.gtex_expression,
-            gtex_lookup=args.gtex_lookup,
-            say=run.say,
-        )
+        names = ("gene_bodies", "gtex_eqtl", "gtex_expression", "gtex_lookup")
+        sources = {name: getattr(args, name) for name in names}
+        loci = find_loci(args.genotypes, run.settings, sources, run.prefix("loci"), run.say)
         np.save(run.path("dosage.npy"), loci.dosage)
-        write_tsv(run.path("snps.tsv"), loci.snps)
-        write_tsv(run.path("samples.tsv"), loci.samples)
-        write_tsv(run.path("snp_gene.tsv"), loci.snp_gene)
-        write_tsv(run.path("gene_body_snps.tsv"), loci.gene_body_snps)
-        write_tsv(run.path("attrition.tsv"), loci.attrition)
+        for name in TABLES:
+            write_tsv(run.path(f"{name}.tsv"), getattr(loci, name))
         run.say(f"{len(loci.snps)} loci in {loci.snp_gene['gene'].nunique()} genes, {len(loci.samples)} people")
 
 

@@ -1,9 +1,95 @@
-"""Whether the study's positions are GRCh37, the build of gene bodies and of GTEx's lookup table."""
+"""Whether positions of genotypes and genes are GRCh37, the build of gene bodies and of GTEx's lookup table."""
 
 from gcamccl.workflow.errors import InputError
 
 MIN_SNPS = 5  # SNPs with an rsID of a placed variant; fewer tell nothing
 MAX_MOVED = 0.5  # share of them at another position; single rsIDs do move between dbSNP releases
+LIFT_GENOTYPES = "lift the genotypes over to GRCh37 (hg19) first, and check that the lookup table is GTEx's own"
+LIFT_GENES = "use gene bodies of GRCh37 (hg19), such as glist-hg19 or NCBI37.3.gene.loc"
+# Base pairs of GRCh37.p13's chromosomes (Genome Reference Consortium); 23: X, 24: Y.
+CHROMOSOME_LENGTHS = {
+    **{"1": 249_250_621, "2": 243_199_373, "3": 198_022_430, "4": 191_154_276, "5": 180_915_260, "6": 171_115_067},
+    **{"7": 159_138_663, "8": 146_364_022, "9": 141_213_431, "10": 135_534_747, "11": 135_006_516},
+    **{"12": 133_851_895, "13": 115_169_878, "14": 107_349_540, "15": 102_531_392, "16": 90_354_753},
+    **{"17": 81_195_210, "18": 78_077_248, "19": 59_128_983, "20": 63_025_520, "21": 48_129_895, "22": 51_304_566},
+    **{"23": 155_270_560, "24": 59_373_566},
+}
+# Genes whose places in hg18 and in GRCh38 do not overlap that in GRCh37: chromosome, start, end (NCBI37.3.gene.loc).
+LANDMARKS = {
+    "APOE": ("19", 45_409_039, 45_412_650),
+    "BRCA1": ("17", 41_196_312, 41_277_500),
+    "GAPDH": ("12", 6_643_585, 6_647_537),
+    "HBB": ("11", 5_246_696, 5_248_301),
+    "MYC": ("8", 128_748_315, 128_753_680),
+    "TP53": ("17", 7_571_720, 7_590_868),
+}
+
+
+def check_genes(genes, path):
+    """Compare gene bodies with GRCh37's chromosome lengths and with the places of `LANDMARKS`.
+
+    Parameters
+    ----------
+    genes : DataFrame
+        chrom, start, end, symbol.
+    path : str or Path
+        Their file, for the message.
+
+    Raises
+    ------
+    InputError
+        A gene ends beyond its chromosome, or most of the landmarks that are there lie elsewhere.
+    """
+    beyond = genes[genes["end"] > genes["chrom"].map(CHROMOSOME_LENGTHS).fillna(float("inf"))]
+    if len(beyond):
+        gene = beyond.iloc[0]
+        raise InputError(
+            path,
+            f"{gene['symbol']} ends at {gene['chrom']}:{gene['end']}, but GRCh37's chromosome {gene['chrom']} has "
+            f"{CHROMOSOME_LENGTHS[gene['chrom']]} bases: another genome build",
+            LIFT_GENES,
+        )
+    places = {}
+    for gene in genes[genes["symbol"].isin(list(LANDMARKS))].itertuples():
+        chrom, start, end = LANDMARKS[gene.symbol]
+        right = gene.chrom == chrom and gene.start <= end and gene.end >= start
+        places.setdefault(gene.symbol, []).append((right, gene))
+    moved = {name: found[0][1] for name, found in places.items() if not any(right for right, _ in found)}
+    if len(moved) > len(places) / 2:
+        name, gene = next(iter(moved.items()))
+        chrom, start, end = LANDMARKS[name]
+        raise InputError(
+            path,
+            f"{len(moved)} of {len(places)} well-known genes are not where GRCh37 has them, such as {name}, here "
+            f"{gene.chrom}:{gene.start}-{gene.end}, in GRCh37 {chrom}:{start}-{end}: another genome build",
+            LIFT_GENES,
+        )
+
+
+def check_lengths(snps, bims):
+    """Stop if a SNP lies beyond the end of its chromosome in GRCh37.
+
+    Parameters
+    ----------
+    snps : DataFrame
+        snp_id, chrom (text), pos, file (number of its ``.bim``).
+    bims : list of str or Path
+        The study's ``.bim`` files, for the message.
+
+    Raises
+    ------
+    InputError
+        Names the first such SNP.
+    """
+    beyond = snps[snps["pos"] > snps["chrom"].map(CHROMOSOME_LENGTHS).fillna(float("inf"))]
+    if len(beyond):
+        snp = beyond.iloc[0]
+        raise InputError(
+            bims[snp["file"]],
+            f"positions are not GRCh37: {len(beyond)} SNPs lie beyond the end of their chromosome, such as "
+            f"{snp['snp_id']} at {snp['chrom']}:{snp['pos']}",
+            LIFT_GENOTYPES,
+        )
 
 
 def check_build(snps, variants, bims):
@@ -14,7 +100,7 @@ def check_build(snps, variants, bims):
     snps : DataFrame
         snp_id, chrom (text), pos, file (number of its ``.bim``).
     variants : DataFrame
-        From `gtex.look_up`: rs_ids, chrom, pos; those without a GRCh37 place do not count.
+        From `gcamccl.eqtl_filter.variants.look_up`: rs_ids, chrom, pos; those without a GRCh37 place do not count.
     bims : list of str or Path
         The study's ``.bim`` files, for the message.
 
@@ -39,5 +125,5 @@ def check_build(snps, variants, bims):
         bims[file],
         f"positions are not GRCh37: {len(moved)} of {len(known)} SNPs with an rsID of GTEx lie elsewhere, such as"
         f" {name}, here {chrom}:{pos}, in GRCh37 {true_chrom}:{true_pos}",
-        "lift the genotypes over to GRCh37 (hg19) first, and check that the lookup table is GTEx's own",
+        LIFT_GENOTYPES,
     )

@@ -1,52 +1,7 @@
 """SNPs inside gene bodies."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-
-from gcamccl.workflow.errors import InputError
-
-CHROMOSOME_NAMES = {"X": "23", "Y": "24", "XY": "25", "MT": "26", "M": "26"}
-
-
-def read_gene_bodies(path):
-    """Read a PLINK gene list: chromosome, start, end (bp), symbol; separated by white space.
-
-    Positions are taken as PLINK takes them: a SNP at either end is inside. Starts in ``glist-hg19`` are 0-based (one
-    less than the gene's first base), so that there the base before a gene counts as inside it.
-
-    Returns
-    -------
-    DataFrame
-        chrom (text, ``chr`` removed), start, end (int64), symbol. A symbol may have several lines.
-
-    Raises
-    ------
-    InputError
-        Names the first line that is not of this form.
-    """
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise InputError(path, "no such file") from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if not fields or line.startswith("#"):
-            continue
-        try:
-            chrom, start, end, symbol = fields[0], int(fields[1]), int(fields[2]), fields[3]
-        except (IndexError, ValueError):
-            raise InputError(path, f"line {number} is not 'chromosome start end symbol': {line[:60]!r}") from None
-        if end < start:
-            raise InputError(path, f"line {number}: {symbol} ends ({end}) before it starts ({start})")
-        chrom = chrom.removeprefix("chr")
-        rows.append((CHROMOSOME_NAMES.get(chrom, chrom), start, end, symbol))
-    if not rows:
-        raise InputError(path, "no genes in it")
-    return pd.DataFrame(rows, columns=["chrom", "start", "end", "symbol"])
 
 
 def snps_in_genes(snps, genes, window_kb=0.0):
@@ -57,7 +12,7 @@ def snps_in_genes(snps, genes, window_kb=0.0):
     snps : DataFrame
         snp_id, chrom (text), pos.
     genes : DataFrame
-        From `read_gene_bodies`.
+        From `gcamccl.eqtl_filter.gene_files.read_gene_bodies`: chrom, start, end (1-based, both in), symbol.
     window_kb : float
         Gene bodies are widened by this on both sides.
 

@@ -9,6 +9,7 @@ from gcamccl.report import statistics, truth_genotypes
 from gcamccl.report.names import network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
+EVIDENCE = ["eqtl_variants", "eqtl_match", "eqtl_genes", "imputed_from"]  # of the loci; only in the file
 LONG_TEXT = 28  # characters; columns with longer cells are wrapped
 # Headings of columns whose names do not speak for themselves; others have underscores replaced.
 HEADINGS = {
@@ -53,6 +54,8 @@ HEADINGS = {
     "repetition_time_s": "repetition time (s)",
     "missing_rois": "missing ROIs",
     "n_volumes": "volumes",
+    "eqtl_worst_p": "eQTL p, weakest tissue",
+    "n_imputed": "calls imputed",
     "n_scrubbed": "volumes scrubbed",
     "n_regressors": "number of regressors",
 }
@@ -187,6 +190,7 @@ def build(results, table3, planted=None):
         "qc_fc": get("connectivity/qc_fc").dropna(axis=1),
         "imputation": results.impute.filter(regex=IMPUTATION_SHOWN),
         "people": people.assign(reason=people["reason"].map(plain_reasons)),
+        "loci": get("eqtl_filter/snps").drop(columns=EVIDENCE, errors="ignore"),
     }
     made = []
     for name, table in full.items():

@@ -167,10 +167,11 @@ def _write_expression(genes, expressed_genes, tissues, path, rng):
 
 
 def write_genes(genome, path):
-    """Write gene bodies as a PLINK gene list: chromosome, start, end, symbol."""
+    """Write gene bodies as a PLINK gene list: chromosome, start (0-based, as in glist-hg19), end, symbol."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    genome.genes[["chrom", "start", "end", "symbol"]].to_csv(path, sep=" ", header=False, index=False)
+    table = genome.genes[["chrom", "start", "end", "symbol"]]
+    table.assign(start=table["start"] - 1).to_csv(path, sep=" ", header=False, index=False)
 
 
 def write_gene_sets(genes, causal_genes, n_sets, path, rng):
