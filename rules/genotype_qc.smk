@@ -1,6 +1,7 @@
-# genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order.
+# genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order; reports on people.
 # Needs the study's PLINK filesets and participants table.
-# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, typed_twice.tsv, pca.tsv.
+# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, typed_twice.tsv, pca.tsv, eigenvalues.tsv,
+# samples.tsv, relatedness.tsv, sex_check.tsv, hwe.tsv, hwe_summary.tsv, notes.tsv.
 
 
 rule genotype_qc:
@@ -17,6 +18,13 @@ rule genotype_qc:
         "<genotype_qc>/harmonised.tsv",
         "<genotype_qc>/typed_twice.tsv",
         "<genotype_qc>/pca.tsv",
+        "<genotype_qc>/eigenvalues.tsv",
+        "<genotype_qc>/samples.tsv",
+        "<genotype_qc>/relatedness.tsv",
+        "<genotype_qc>/sex_check.tsv",
+        "<genotype_qc>/hwe.tsv",
+        "<genotype_qc>/hwe_summary.tsv",
+        "<genotype_qc>/notes.tsv",
     log:
         "<genotype_qc>/log.txt",
     benchmark:

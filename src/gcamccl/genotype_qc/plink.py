@@ -9,6 +9,8 @@ from gcamccl.workflow.errors import InputError
 
 # Debian's name of PLINK 1.9; bioconda calls it plink.
 PLINK = next((name for name in ("plink1.9", "plink") if shutil.which(name)), "plink1.9")
+PLINK2 = "plink2"
+FEW_PEOPLE = 50  # below it PLINK 2 refuses to estimate allele frequencies and linkage disequilibrium
 
 
 class ToolError(RuntimeError):
@@ -76,6 +78,16 @@ def plink(*arguments, memory_mb=1000):
     ``--allow-no-sex``: only autosomes are kept, for which sex plays no part.
     """
     return run([PLINK, "--allow-no-sex", "--threads", "1", "--memory", memory_mb, *arguments])
+
+
+def plink2(*arguments, memory_mb=1000):
+    """Run PLINK 2 with one thread.
+
+    ``--bad-freqs`` and ``--bad-ld``: PLINK 2 stops with fewer than `FEW_PEOPLE` people; here who asks says beside the
+    result that it is rough, or leaves it out.
+    """
+    options = ["--threads", "1", "--memory", memory_mb, "--bad-freqs", "--bad-ld"]
+    return run([PLINK2, *options, *arguments])
 
 
 def version(program, *arguments):
