@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.genotype_qc import bed
-from gcamccl.genotype_qc.plink import FEW_PEOPLE, ToolError, plink, plink2
+from gcamccl.genotype_qc.plink import FEW_PEOPLE, ToolError, list_people, plink, plink2
 
 # Regions of long-range linkage disequilibrium (centromeres, inversions as of 8p23, HLA, LCT), whose SNPs would make
 # components of their own: chromosome, start, end in Mb, GRCh37 (Price et al. 2008, Weale 2010, as listed by the
@@ -71,9 +71,9 @@ def components(prefix, n_snps, fit, number, scratch):
     Relatives would make components of their own, so they are projected: PLINK's SNP weights are scored for everybody
     and brought to the scale of the eigenvectors by least squares over the people in `fit`, whose own eigenvectors are
     what is returned for them. With more SNPs than people, projections shrink towards 0, a component of eigenvalue d by
-    (d - e) / d, where e is what noise alone would give, the mean of the eigenvalues that are no components (the limit
-    of Lee, Zou and Wright 2010, eq. 3.1, for many more SNPs than people); the projections on
-    components that are more than noise are divided by that.
+    (d - e) / d, where e is what noise alone would give, the mean of the eigenvalues that are no components (Lee, Zou
+    and Wright 2010, in the limit of many more SNPs than people). Projections on components that are more than noise
+    are divided by that.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def components(prefix, n_snps, fit, number, scratch):
     table = pd.DataFrame(np.nan, index=range(len(fam)), columns=names)
     table.insert(0, "genotype_id", fam["iid"])
     table.insert(1, "fitted", fam["iid"].isin(fit))
-    _keep(f"{scratch}.fit", [name for name in fam["iid"] if name in fit])
+    list_people(f"{scratch}.fit", [name for name in fam["iid"] if name in fit])
     own = ["--bfile", prefix, "--keep", f"{scratch}.fit", "--maf", 1e-6]
     plink(*own, "--pca", possible, "header", "tabs", "var-wts", "--out", scratch)
     vectors = pd.read_csv(f"{scratch}.eigenvec", sep="\t", dtype={"FID": str, "IID": str}).set_index("IID")
@@ -154,10 +154,6 @@ def shrinkage(values, trace, n_fit):
     noise = (trace - values.sum()) / others
     factor = (values - noise) / values
     return np.where(factor < NOISE_ONLY, 1.0, factor)
-
-
-def _keep(path, names):
-    Path(path).write_text("".join(f"{name}\t{name}\n" for name in names), encoding="utf-8")
 
 
 def _scores(prefix, number, scratch):

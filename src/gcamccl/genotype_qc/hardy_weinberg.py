@@ -6,7 +6,7 @@ heterozygotes (Wahlund 1928) though nothing is wrong with their calls.
 
 import pandas as pd
 
-from gcamccl.genotype_qc.plink import plink2
+from gcamccl.genotype_qc.plink import list_people, plink2
 
 # Pooled tests remove far more: this many times as many SNPs, and this share of all SNPs more.
 FAR_MORE, FAR_MORE_SHARE = 2.0, 0.005
@@ -34,8 +34,7 @@ def tests(prefix, groups, scratch):
     table = table.rename(columns=names)[list(names.values())]
     for name, members in sorted(groups.dropna().groupby(groups.dropna()).groups.items()):
         own = f"{scratch}.{name}"
-        with open(f"{own}.people", "w", encoding="utf-8") as file:
-            file.writelines(f"{person}\t{person}\n" for person in members)
+        list_people(f"{own}.people", members)
         table[f"p_{name}"] = _hardy(prefix, ["--keep", f"{own}.people"], own, "p")["P"].to_numpy()
     return table
 

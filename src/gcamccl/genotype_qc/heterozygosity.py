@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gcamccl.genotype_qc.plink import FEW_PEOPLE, plink2
+from gcamccl.genotype_qc.plink import FEW_PEOPLE, list_people, plink2
 
 MIN_SNPS = 100  # independent: with fewer the standard error of a rate is above 0.05
 COLUMNS = ["genotype_id", "heterozygosity", "f", "z", "n_snps"]
@@ -46,8 +46,7 @@ def heterozygosity(prefix, n_snps, groups, scratch):
             notes.append(f"{name}: allele frequencies of {len(members)} people are too rough for F")
             continue
         own = f"{scratch}.{name}"
-        with open(f"{own}.people", "w", encoding="utf-8") as file:
-            file.writelines(f"{person}\t{person}\n" for person in members)
+        list_people(f"{own}.people", members)
         table.loc[members, "f"] = _het(prefix, ["--keep", f"{own}.people"], own)["f"].reindex(members)
     outside = int(groups.isna().sum())
     if outside:

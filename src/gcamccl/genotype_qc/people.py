@@ -147,7 +147,7 @@ def odd(table, pairs, many, sex, who, settings):
         told = who["sex"].get(name)
         if isinstance(told, str) and told != code:
             add(name, "recorded_sexes_differ")
-    for row in pairs.dropna(subset=["flag"]).itertuples():
+    for row in pairs[pairs["flag"].notna() & (pairs["flag"] != "mixed_sample")].itertuples():
         for name in (row.genotype_id_1, row.genotype_id_2):
             add(name, {"undeclared": "undeclared_relative"}.get(row.flag, row.flag))
     for name in many:
@@ -175,8 +175,8 @@ def warnings(pairs, many, flags, n_people):
             (
                 "relatedness",
                 "warning",
-                f"{row.genotype_id_1} and {row.genotype_id_2} have the same DNA (kinship {row.kinship:.3f}): one person "
-                "under two ids, a mixed-up sample, or undeclared monozygotic twins",
+                f"{row.genotype_id_1} and {row.genotype_id_2} have the same DNA (kinship {row.kinship:.3f}): one "
+                "person under two ids, a mixed-up sample, or undeclared monozygotic twins",
             )
         )
     undeclared = int((pairs["flag"] == "undeclared").sum())

@@ -90,6 +90,12 @@ def plink2(*arguments, memory_mb=1000):
     return run([PLINK2, *options, *arguments])
 
 
+def list_people(path, names):
+    """Write a list of people for ``--keep`` or ``--remove`` (family id = individual id); returns its path."""
+    Path(path).write_text("".join(f"{name}\t{name}\n" for name in names), encoding="utf-8")
+    return path
+
+
 def version(program, *arguments):
     """First line of what a program says about its version."""
     try:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from gcamccl.genotype_qc import bed
-from gcamccl.genotype_qc.plink import ToolError, plink, plink2
+from gcamccl.genotype_qc.plink import ToolError, list_people, plink, plink2
 from gcamccl.workflow.errors import InputError
 
 EMPTY = re.compile(r"\b(all|no|0) (variants|people|samples)\b", re.IGNORECASE)
@@ -47,8 +47,8 @@ def remove_people(prefix, removals, scratch):
             raise InputError(f"genotype_qc, step {step}", f"nobody is left ({reason})")
         if names:
             result = Path(scratch) / f"people.{step}"
-            bed.path(result, ".remove").write_text("".join(f"{name}\t{name}\n" for name in names), encoding="utf-8")
-            plink2("--bfile", current, "--remove", bed.path(result, ".remove"), "--make-bed", "--out", result)
+            leave = list_people(bed.path(result, ".remove"), names)
+            plink2("--bfile", current, "--remove", leave, "--make-bed", "--out", result)
             current = result
         attrition.append((step, n_snps, n_snps, n_people, n_people - len(names)))
         dropped += [("sample", name, "all", step, reason) for name in names]

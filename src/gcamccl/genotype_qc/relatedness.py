@@ -103,7 +103,8 @@ def relatives(prefix, filters, n_independent, family, scratch):
     table : DataFrame
         Columns `COLUMNS`, by falling kinship: pairs of the third degree or closer (or the closest degree that so many
         SNPs can tell), and all declared pairs. Of people in `many`, only pairs of the second degree or closer. flag:
-        ``same_dna`` (duplicates not declared), ``undeclared``, ``declared_not_related`` or missing.
+        ``mixed_sample`` (one of them is in `many`: the other may be who it is mixed with), ``same_dna`` (duplicates
+        not declared), ``undeclared``, ``declared_not_related`` or missing.
     many : dict of str to int
         People with so many relatives that their sample must be mixed, and how many.
     notes : list of str
@@ -134,13 +135,15 @@ def relatives(prefix, filters, n_independent, family, scratch):
         table[f"family_{number}"] = table[f"genotype_id_{number}"].map(family)
     table["declared"] = (table["family_1"] == table["family_2"]) & table["family_1"].notna()
     related = table["kinship"] > lowest
+    mixed = table["genotype_id_1"].isin(many) | table["genotype_id_2"].isin(many)
     table["flag"] = np.select(
         [
+            mixed & related,
             ~table["declared"] & (table["kinship"] > DUPLICATE),
             ~table["declared"] & related,
             table["declared"] & ~related & (lowest == THIRD),
         ],
-        ["same_dna", "undeclared", "declared_not_related"],
+        ["mixed_sample", "same_dna", "undeclared", "declared_not_related"],
         None,
     )
     order = np.lexsort((table["genotype_id_2"], table["genotype_id_1"], -table["kinship"]))

@@ -120,5 +120,5 @@ def of_people(table):
         Indexed by genotype_id: M, F, ``unclear`` (also where arrays disagree), or missing.
     """
     known = table.dropna(subset=["genotype_sex"])
-    one = known.groupby("genotype_id")["genotype_sex"].agg(lambda s: s.iloc[0] if s.nunique() == 1 else "unclear")
+    one = known.groupby("genotype_id")["genotype_sex"].agg(lambda s: s.iloc[0] if (s == s.iloc[0]).all() else "unclear")
     return one.reindex(table["genotype_id"].unique())

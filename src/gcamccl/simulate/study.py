@@ -1,17 +1,18 @@
 """A whole simulated study: people, genotypes, resources and ROI time series, with what was planted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gcamccl.atlas import read_atlas
-from gcamccl.simulate import arrays, connectome, genetic_truth, genome, gtex, layout
+from gcamccl.simulate import array_people, arrays, connectome, genetic_truth, genome, gtex, layout, relatives
 from gcamccl.simulate.people import simulate_people
 from gcamccl.workflow.files import atomic, write_json, write_tsv
 
 # One independent random stream a part, so that changing one part leaves the others as they were.
-STREAMS = ("genome", "truth", "people", "arrays", "gtex", "gene_sets", "connectome", "series")
+STREAMS = ("genome", "truth", "people", "arrays", "gtex", "gene_sets", "connectome", "series", "relatives")
 
 
 def simulate_study(settings, chromosomes, folder, say=print):
@@ -43,6 +44,8 @@ def simulate_study(settings, chromosomes, folder, say=print):
     world = genome.simulate_genome(
         len(rows), settings["n_reference"], chromosomes, settings["snps_per_mb"], rng["genome"]
     )
+    pairs = relatives.choose_pairs(world.populations, rng["relatives"])
+    world = relatives.with_relatives(world, pairs, rng["relatives"])
     planted = genetic_truth.choose_truth(world, settings, rng["truth"])
     causal = planted["causal_snps"]
     people = simulate_people(
@@ -52,10 +55,16 @@ def simulate_study(settings, chromosomes, folder, say=print):
         rng["people"],
     )
 
+    people = replace(people, table=relatives.adjust_people(people.table, pairs))
+
     say("arrays, reference panel, GTEx, genes, gene sets")
     ids = [row["genotype_id"] for row in rows]
     protect = {*causal["id"], *planted["eqtl_snps"]}
-    faults = arrays.write_arrays(world, ids, people.table["sex"], study / "genotypes", rng["arrays"], protect=protect)
+    apart = [(pair.one, pair.other) for pair in pairs if pair.kind == "same DNA"]
+    faults = arrays.write_arrays(
+        world, ids, people.table["sex"], study / "genotypes", rng["arrays"], protect=protect, apart=apart
+    )
+    people = _people_faults(people, faults, world, pairs, ids, chromosomes, study / "genotypes", rng["relatives"])
     arrays.write_reference(world, study / "reference")
     gtex.write_gtex(
         world, planted["eqtl_snps"], planted["expressed_genes"], layout.TISSUES, study / "gtex", rng["gtex"]
@@ -82,9 +91,44 @@ def simulate_study(settings, chromosomes, folder, say=print):
         "eqtl_snps": planted["eqtl_snps"],
         "expressed_genes": planted["expressed_genes"],
         "genotype_faults": {name: table.to_dict("records") for name, table in faults.items()},
+        "relatives": [
+            {
+                "genotype_id_1": ids[pair.one],
+                "genotype_id_2": ids[pair.other],
+                "kind": pair.kind,
+                "family_id": pair.family,
+            }
+            for pair in pairs
+        ],
+        "populations": dict(zip(ids, world.populations.tolist(), strict=True)),
     }
     write_json(files["truth"], truth)
     return sorted(str(path.relative_to(folder)) for path in study.rglob("*") if path.is_file())
+
+
+def _people_faults(people, faults, world, pairs, ids, chromosomes, folder, rng):
+    """Complete the arrays and plant the faults of people; returns people as recorded, and adds to ``faults["people"]``.
+
+    The simulated sex is the true one; of some it is recorded wrongly.
+    """
+    sex = people.table["sex"].to_numpy()
+    membership = faults["arrays"].assign(person=faults["arrays"]["genotype_id"].map(ids.index))
+    spare = faults["people"]["genotype_id"].map(ids.index)
+    chosen = array_people.choose_faults(membership, pairs, rng, spare)
+    background = array_people.simulate_background(world.populations, sex == "M", pairs, chromosomes, rng)
+    other = {"M": "F", "F": "M"}
+    recorded = [other[own] if row in chosen["wrong_sex"] else own for row, own in enumerate(sex)]
+    fam_sex = [other[own] if row == chosen["fam_sex"] else own for row, own in enumerate(recorded)]
+    poor = faults["people"].query("fault == 'sample_missing'")
+    poor = {(ids.index(name), array) for name, array in zip(poor["genotype_id"], poor["array"], strict=True)}
+    array_people.complete(folder, ids, background, fam_sex, chosen["contaminated"], poor, rng)
+    array, victim, _ = chosen["contaminated"]
+    rows = [(ids[victim], array, "contaminated")]
+    rows += [(ids[row], "all", "wrong_sex") for row in chosen["wrong_sex"]]
+    rows.append((ids[chosen["fam_sex"]], "all", "wrong_fam_sex"))
+    more = pd.DataFrame(rows, columns=faults["people"].columns)
+    faults["people"] = pd.concat([faults["people"], more], ignore_index=True)
+    return replace(people, table=people.table.assign(sex=recorded))
 
 
 def write_series(row, signals, study, rng):
