@@ -22,7 +22,9 @@ COMMON = 0.05  # minor allele frequency: rarer SNPs say little and cluster by er
 WINDOW_SNPS, STEP_SNPS = 50, 5  # of pruning, as PLINK's manual shows it
 GROUP_COMPONENTS = 3  # enough to tell continental ancestries
 MAX_GROUPS = 6
-NOISE_ONLY = 0.3  # projections on components that shrink more are left as they are: there is no ancestry in them
+# A component is ancestry, not noise, if its eigenvalue exceeds the mean of all others by OUTSTANDING times what the
+# REFERENCE-th does: eigenvalues of noise lie close together at the edge of their distribution.
+REFERENCE, OUTSTANDING = 10, 2.0
 SURE = 0.8  # posterior probability of a person's group
 MIN_SNPS = 20  # independent: with fewer there is nothing to see
 
@@ -94,7 +96,7 @@ def components(prefix, n_snps, fit, number, scratch):
         genotype_id, fitted (bool; False: projected), pc1 ... pc<number>; NaN for components that so few people cannot
         have.
     eigenvalues : DataFrame
-        component, eigenvalue, variance_share (of the trace of the relationship matrix).
+        component, eigenvalue, variance_share (of the trace of the relationship matrix), stands_out (more than noise).
     notes : list of str
     """
     fam = bed.read_fam(prefix) if n_snps else None
@@ -102,6 +104,7 @@ def components(prefix, n_snps, fit, number, scratch):
     n_fit = len(fit)
     possible = min(number, n_fit - 1, n_snps)
     empty = pd.DataFrame({"component": names, "eigenvalue": np.nan, "variance_share": np.nan})
+    empty["stands_out"] = False
     if possible < 1 or n_snps < MIN_SNPS:
         why = f"{n_fit} unrelated people and {n_snps} independent SNPs are too few for ancestry components"
         return None, empty, [why]
@@ -110,10 +113,11 @@ def components(prefix, n_snps, fit, number, scratch):
     table.insert(1, "fitted", fam["iid"].isin(fit))
     list_people(f"{scratch}.fit", [name for name in fam["iid"] if name in fit])
     own = ["--bfile", prefix, "--keep", f"{scratch}.fit", "--maf", 1e-6]
-    plink(*own, "--pca", possible, "header", "tabs", "var-wts", "--out", scratch)
+    computed = min(max(number, REFERENCE), n_fit - 1, n_snps)
+    plink(*own, "--pca", computed, "header", "tabs", "var-wts", "--out", scratch)
     vectors = pd.read_csv(f"{scratch}.eigenvec", sep="\t", dtype={"FID": str, "IID": str}).set_index("IID")
     rows = table["fitted"].to_numpy()
-    vectors = vectors.loc[table.loc[rows, "genotype_id"]].to_numpy()[:, 1:].astype(float)
+    vectors = vectors.loc[table.loc[rows, "genotype_id"]].to_numpy()[:, 1 : 1 + possible].astype(float)
     table.loc[rows, names[:possible]] = vectors
     plink2(*own, "--freq", "--geno-counts", "cols=homref,refalt,homalt1", "--out", scratch)
     values = np.loadtxt(f"{scratch}.eigenval", ndmin=1)
@@ -121,10 +125,11 @@ def components(prefix, n_snps, fit, number, scratch):
     if not rows.all():
         scores = _scores(prefix, possible, scratch).loc[fam["iid"]].to_numpy()
         scale = (scores[rows] * vectors).sum(axis=0) / (scores[rows] ** 2).sum(axis=0)
-        table.loc[~rows, names[:possible]] = scores[~rows] * scale / shrinkage(values, trace, n_fit)
+        table.loc[~rows, names[:possible]] = scores[~rows] * scale / shrinkage(values, trace, n_fit)[:possible]
     found = empty.copy()
-    found.loc[: possible - 1, "eigenvalue"] = values
-    found.loc[: possible - 1, "variance_share"] = values / trace
+    found.loc[: possible - 1, "eigenvalue"] = values[:possible]
+    found.loc[: possible - 1, "variance_share"] = values[:possible] / trace
+    found.loc[: possible - 1, "stands_out"] = stands_out(values, trace, n_fit)[:possible]
     notes = []
     if n_fit < FEW_PEOPLE:
         notes.append(f"ancestry components come from {n_fit} unrelated people only")
@@ -133,27 +138,34 @@ def components(prefix, n_snps, fit, number, scratch):
     return table, found, notes
 
 
-def shrinkage(values, trace, n_fit):
-    """By how much projections on components of these eigenvalues shrink, in (0, 1]; see `components`.
-
-    1 for components whose factor is below `NOISE_ONLY`: dividing by it would blow up what projected relatives share
-    with their kin in the fit.
+def noise_level(values, trace, n_fit):
+    """Mean of the eigenvalues that are not among `values`; NaN if there are none.
 
     Parameters
     ----------
     values : ndarray of float (k,)
-        Eigenvalues.
+        The largest eigenvalues.
     trace : float
         Of the relationship matrix: the sum of all its eigenvalues.
     n_fit : int
-        People it is of.
+        People it is of; centred genotypes have one component fewer.
     """
-    others = n_fit - 1 - len(values)  # centred genotypes have one component fewer than people
-    if others < 1:
-        return np.ones(len(values))
-    noise = (trace - values.sum()) / others
-    factor = (values - noise) / values
-    return np.where(factor < NOISE_ONLY, 1.0, factor)
+    others = n_fit - 1 - len(values)
+    return (trace - values.sum()) / others if others > 0 else np.nan
+
+
+def stands_out(values, trace, n_fit):
+    """Which leading components are more than noise, see `OUTSTANDING`; bool (k,). Parameters as of `noise_level`."""
+    excess = values - noise_level(values, trace, n_fit)
+    if len(values) < REFERENCE or np.isnan(excess).any():
+        return np.zeros(len(values), bool)
+    return np.logical_and.accumulate(excess > OUTSTANDING * max(excess[-1], 0))
+
+
+def shrinkage(values, trace, n_fit):
+    """By how much projections shrink, (k,) in (0, 1]; 1 for components of noise. Parameters as of `noise_level`."""
+    factor = (values - noise_level(values, trace, n_fit)) / values
+    return np.where(stands_out(values, trace, n_fit), factor, 1.0)
 
 
 def _scores(prefix, number, scratch):
@@ -176,8 +188,8 @@ def _trace(path):
     return float(np.mean(spread / (2 * p * (1 - p))) * n.max())
 
 
-def groups(table, min_people):
-    """Ancestry groups: a Gaussian mixture on the first components of the people in the fit.
+def groups(table, eigenvalues, min_people):
+    """Ancestry groups: a Gaussian mixture on the first components that are more than noise, of the people in the fit.
 
     The number of groups, 1 to `MAX_GROUPS`, minimises the integrated completed likelihood criterion (BIC plus twice
     the entropy of the memberships; Biernacki et al. 2000): groups that overlap are not told apart. Names go by size:
@@ -185,7 +197,7 @@ def groups(table, min_people):
 
     Parameters
     ----------
-    table : DataFrame or None
+    table, eigenvalues : DataFrame
         From `components`.
     min_people : int
         A smaller group is none: its people are in no group.
@@ -200,12 +212,13 @@ def groups(table, min_people):
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    names = [name for name in table.columns if name.startswith("pc")][:GROUP_COMPONENTS]
-    names = [name for name in names if table[name].notna().all()]
+    names = list(eigenvalues.loc[eigenvalues["stands_out"], "component"])[:GROUP_COMPONENTS]
     fitted = table["fitted"].to_numpy()
     result = pd.Series("group1", index=pd.Index(table["genotype_id"], name="genotype_id"), dtype=object)
-    if not names or fitted.sum() < 2 * min_people:
+    if fitted.sum() < max(2 * min_people, FEW_PEOPLE):
         return result, [f"{int(fitted.sum())} unrelated people are too few to look for ancestry groups: all are one"]
+    if not names:
+        return result, ["no ancestry component stands out from noise: all people are one group"]
     values = table[names].to_numpy(float)
     values = values / values[fitted].std(axis=0)
     models, criteria = [], []

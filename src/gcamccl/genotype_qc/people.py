@@ -27,7 +27,7 @@ class Findings:
     sex : DataFrame
         Columns `sex_check.COLUMNS`: everybody on every array.
     eigenvalues : DataFrame
-        component, eigenvalue, variance_share.
+        component, eigenvalue, variance_share, stands_out.
     flags : dict of str to list of str
         genotype_id -> what is odd about the sample.
     notes : list of tuple
@@ -99,7 +99,7 @@ def measure(merged, sex, settings, who, scratch):
         group = pd.Series("group1", index=names)
         components = pd.DataFrame(np.nan, index=names, columns=["fitted", *pcs])
     else:
-        group, said = ancestry.groups(components, settings["min_group_people"])
+        group, said = ancestry.groups(components, eigenvalues, settings["min_group_people"])
         notes += [("ancestry", "note", text) for text in said]
         components = components.set_index("genotype_id")
     found, said = heterozygosity.heterozygosity(scratch / "independent", n_snps, group.reindex(names), scratch / "het")
