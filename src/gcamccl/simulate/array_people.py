@@ -46,6 +46,53 @@ class Background:
     copies: np.ndarray
 
 
+def plant(folder, people, table, faults, populations, pairs, chromosomes, rng):
+    """Complete the arrays and plant the faults of people.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of the filesets.
+    people : list of str
+        Genotype ids.
+    table : DataFrame
+        Column sex: the true one, of each of `people`.
+    faults : dict
+        From `gcamccl.simulate.arrays.write_arrays`.
+    populations : ndarray of int (n,)
+    pairs : list of gcamccl.simulate.relatives.Pair
+    chromosomes : list of int
+        Those with a simulated region.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    table : DataFrame
+        With sex as recorded.
+    faults : dict
+        With contaminated, wrong_sex (table and ``.fam``) and wrong_fam_sex (``.fam`` only) in ``people``.
+    background : Background
+    """
+    place = {name: number for number, name in enumerate(people)}
+    sex = table["sex"].to_numpy()
+    membership = faults["arrays"].assign(person=faults["arrays"]["genotype_id"].map(place))
+    chosen = choose_faults(membership, pairs, rng, faults["people"]["genotype_id"].map(place))
+    background = simulate_background(populations, sex == "M", pairs, chromosomes, rng)
+    other = {"M": "F", "F": "M"}
+    recorded = [other[own] if row in chosen["wrong_sex"] else own for row, own in enumerate(sex)]
+    fam_sex = [other[own] if row == chosen["fam_sex"] else own for row, own in enumerate(recorded)]
+    poor = faults["people"].query("fault == 'sample_missing'")
+    poor = set(zip(poor["genotype_id"].map(place), poor["array"], strict=True))
+    complete(folder, people, background, fam_sex, chosen["contaminated"], poor, rng)
+    array, victim, _ = chosen["contaminated"]
+    rows = [(people[victim], array, "contaminated")]
+    rows += [(people[row], "all", "wrong_sex") for row in chosen["wrong_sex"]]
+    rows.append((people[chosen["fam_sex"]], "all", "wrong_fam_sex"))
+    more = pd.DataFrame(rows, columns=faults["people"].columns)
+    everything = {**faults, "people": pd.concat([faults["people"], more], ignore_index=True)}
+    return table.assign(sex=recorded), everything, background
+
+
 def simulate_background(populations, is_male, pairs, chromosomes, rng):
     """Genotypes at SNPs of all autosomes but `chromosomes`, of X and of Y.
 

@@ -64,7 +64,10 @@ def simulate_study(settings, chromosomes, folder, say=print):
     faults = arrays.write_arrays(
         world, ids, people.table["sex"], study / "genotypes", rng["arrays"], protect=protect, apart=apart
     )
-    people = _people_faults(people, faults, world, pairs, ids, chromosomes, study / "genotypes", rng["relatives"])
+    table, faults, _ = array_people.plant(
+        study / "genotypes", ids, people.table, faults, world.populations, pairs, chromosomes, rng["relatives"]
+    )
+    people = replace(people, table=table)
     arrays.write_reference(world, study / "reference")
     gtex.write_gtex(
         world, planted["eqtl_snps"], planted["expressed_genes"], layout.TISSUES, study / "gtex", rng["gtex"]
@@ -104,31 +107,6 @@ def simulate_study(settings, chromosomes, folder, say=print):
     }
     write_json(files["truth"], truth)
     return sorted(str(path.relative_to(folder)) for path in study.rglob("*") if path.is_file())
-
-
-def _people_faults(people, faults, world, pairs, ids, chromosomes, folder, rng):
-    """Complete the arrays and plant the faults of people; returns people as recorded, and adds to ``faults["people"]``.
-
-    The simulated sex is the true one; of some it is recorded wrongly.
-    """
-    sex = people.table["sex"].to_numpy()
-    membership = faults["arrays"].assign(person=faults["arrays"]["genotype_id"].map(ids.index))
-    spare = faults["people"]["genotype_id"].map(ids.index)
-    chosen = array_people.choose_faults(membership, pairs, rng, spare)
-    background = array_people.simulate_background(world.populations, sex == "M", pairs, chromosomes, rng)
-    other = {"M": "F", "F": "M"}
-    recorded = [other[own] if row in chosen["wrong_sex"] else own for row, own in enumerate(sex)]
-    fam_sex = [other[own] if row == chosen["fam_sex"] else own for row, own in enumerate(recorded)]
-    poor = faults["people"].query("fault == 'sample_missing'")
-    poor = {(ids.index(name), array) for name, array in zip(poor["genotype_id"], poor["array"], strict=True)}
-    array_people.complete(folder, ids, background, fam_sex, chosen["contaminated"], poor, rng)
-    array, victim, _ = chosen["contaminated"]
-    rows = [(ids[victim], array, "contaminated")]
-    rows += [(ids[row], "all", "wrong_sex") for row in chosen["wrong_sex"]]
-    rows.append((ids[chosen["fam_sex"]], "all", "wrong_fam_sex"))
-    more = pd.DataFrame(rows, columns=faults["people"].columns)
-    faults["people"] = pd.concat([faults["people"], more], ignore_index=True)
-    return replace(people, table=people.table.assign(sex=recorded))
 
 
 def write_series(row, signals, study, rng):

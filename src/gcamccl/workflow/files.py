@@ -82,6 +82,10 @@ def write_large_tsv(path, table):
 
     if table.isna().any(axis=None):
         raise ValueError(f"{Path(path).name}: has missing values")
+    texts = table.select_dtypes(exclude="number")
+    if any('"' in text for column in texts for text in texts[column]):
+        write_tsv(path, table)  # pyarrow quotes all texts or none
+        return
     # pyarrow quotes the header whatever it is told
     options = csv.WriteOptions(delimiter="\t", quoting_style="none", include_header=False)
     with atomic(path) as temporary, temporary.open("wb") as file:
