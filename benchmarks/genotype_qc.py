@@ -54,9 +54,10 @@ def make_study(folder, n_people, n_snps, seed):
         shares = rng.dirichlet(np.full(FOUNDERS, 3.0))
         shares = np.array([shares, 0.8 * shares + 0.2 * rng.dirichlet(np.full(FOUNDERS, 3.0))])
         chosen = (rng.random((2, n_people, 1)) > shares.cumsum(axis=1)[population]).sum(axis=-1).clip(max=FOUNDERS - 1)
-        # A parent and a child, and two siblings, every block inherited by itself
-        chosen[0, 1] = chosen[rng.integers(2), 0]
-        chosen[0, 4], chosen[1, 4] = chosen[rng.integers(2), 3 if rng.random() < 0.5 else 2], chosen[1, 4]
+        chosen[0, 1] = chosen[rng.integers(2), 0]  # parent and child, every block inherited by itself
+        parents = chosen[:, 2:4].copy()
+        for sibling in (2, 3):
+            chosen[:, sibling] = parents[rng.integers(2, size=2), [0, 1]]
         if first >= n_auto:
             chosen[1] = np.where(sex == 1, chosen[0], chosen[1])
         calls[first : first + size] = haplotypes[:, chosen[0]].astype(np.int8) + haplotypes[:, chosen[1]]
@@ -80,3 +81,123 @@ def make_study(folder, n_people, n_snps, seed):
     table["family_id"] = None
     table.loc[:1, "family_id"] = "f1"
     table.to_csv(folder / "participants.tsv", sep="\t", index=False, na_rep="n/a")
+
+
+def cpu():
+    """CPU seconds of this process and of the programs it started."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in usage)
+
+
+def ours(study, folder):
+    """Run the stage in this process; prints CPU seconds of imports, of reading to merging, and of the rest."""
+    started = cpu()
+    from gcamccl.genotype_qc.pipeline import prepare
+    from gcamccl.workflow.config import stage_defaults
+    from gcamccl.workflow.files import write_large_tsv, write_tsv
+
+    marks = {"imports": cpu() - started}
+
+    def say(text):
+        print(text, flush=True)
+        if text.startswith("merged:"):
+            marks["merged"] = cpu() - started
+
+    prefixes = [study / array for array in ARRAYS]
+    account = prepare(
+        prefixes, stage_defaults("genotype_qc"), folder, folder / "qc", study / "participants.tsv", say=say
+    )
+    for name, table in vars(account).items():
+        (write_large_tsv if name == "hwe" else write_tsv)(folder / f"{name}.tsv", table)
+    total = cpu() - started
+    print(f"CPU {marks['imports']:.2f} {marks['merged'] - marks['imports']:.2f} {total - marks['merged']:.2f}")
+
+
+def bare(study, folder, groups):
+    """CPU seconds of PLINK calls by hand, by what they compute, from the merged fileset in `folder`."""
+    merged, out, times = folder / "merged", folder / "bare", {}
+    common = ["--geno", 0.1, "--maf", 0.05]
+
+    def call(what, *words):
+        started = cpu()
+        subprocess.run([str(word) for word in words], check=True, capture_output=True)
+        times[what] = times.get(what, 0) + cpu() - started
+
+    plink2 = ["plink2", "--threads", 1, "--memory", 1000]
+    steps = (
+        ("hwe", [merged], ["--hwe", 1e-5, "--make-bed"]),
+        ("maf", [f"{out}.hwe"], ["--maf", 0.05, "--make-bed"]),
+        ("ld", [f"{out}.maf"], ["--indep-pairwise", 50, 5, 0.9]),
+        ("ld", [f"{out}.maf"], ["--extract", f"{out}.ld.prune.in", "--make-bed"]),
+        ("geno", [f"{out}.ld"], ["--geno", 0.1, "--make-bed"]),
+        ("mind", [f"{out}.geno"], ["--mind", 0.05, "--make-bed"]),
+        ("king table", [merged], [*common, "--make-king-table", "--king-table-filter", 0.0442]),
+        ("prune for structure", [merged], [*common, "--indep-pairwise", 50, 5, 0.2]),
+        ("prune for structure", [merged], ["--extract", f"{out}.prune for structure.prune.in", "--make-bed"]),
+        ("het", [f"{out}.prune for structure"], ["--het"]),
+        ("missing", [merged], ["--missing", "sample-only"]),
+        ("hardy", [merged], ["--hardy"]),
+        ("pca", [f"{out}.prune for structure"], ["--pca", 10, "allele-wts"]),
+    )
+    for what, source, options in steps:
+        call(what, *plink2, "--bfile", *source, *options, "--out", f"{out}.{what}")
+    for group in groups:
+        keep = ["--keep", folder / f"hwe.{group}.people"]
+        call("hardy within groups", *plink2, "--bfile", merged, *keep, "--hardy", "--out", f"{out}.{group}")
+        pruned = f"{out}.prune for structure"
+        call("het within groups", *plink2, "--bfile", pruned, *keep, "--het", "--out", f"{out}.{group}")
+    for array in ARRAYS:
+        x = ["plink1.9", "--threads", 1, "--bfile", study / array, "--chr", 23]
+        call("check sex", *x, "--indep-pairwise", 50, 5, 0.5, "--out", f"{out}.x")
+        call("check sex", *x, "--extract", f"{out}.x.prune.in", "--check-sex", "--out", f"{out}.x")
+    old = ["plink1.9", "--threads", 1, "--bfile", f"{out}.prune for structure"]
+    call("pca, PLINK 1.9", *old, "--pca", 10, "header", "tabs", "var-wts", "--out", f"{out}.old")
+    return times
+
+
+def main():
+    """Make the study, run both, print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--people", type=int, default=854, help="people (854)")
+    parser.add_argument("--snps", type=int, default=313_000, help="SNPs on every array (313000)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the study here, or use the one that is here")
+    parser.add_argument("--ours", nargs=2, type=Path, metavar=("STUDY", "FOLDER"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.ours:
+        ours(*args.ours)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        study = args.keep or scratch / "study"
+        if not (study / "participants.tsv").exists():
+            study.mkdir(parents=True, exist_ok=True)
+            make_study(study, args.people, args.snps, args.seed)
+        folder = scratch / "work"
+        folder.mkdir()
+        started = time.monotonic()
+        words = [sys.executable, __file__, "--ours", study, folder]
+        done = subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True)
+        wall = time.monotonic() - started
+        print(done.stdout.rsplit("CPU", 1)[0])
+        imports, before, after = map(float, done.stdout.rsplit("CPU", 1)[1].split())
+        groups = sorted({path.name.split(".")[1] for path in folder.glob("hwe.*.people")})
+        times = bare(study, folder, groups)
+    old = times.pop("pca, PLINK 1.9")
+    total = sum(times.values())
+    for what, seconds in times.items():
+        print(f"{what:24} {seconds:7.2f} CPU s")
+    print(
+        f"{'bare PLINK calls':24} {total:7.2f} CPU s ({total - times['pca'] + old:.2f} with PLINK 1.9's --pca, {old:.2f})"
+    )
+    print(f"ours: imports {imports:.2f}, reading, harmonising, merging {before:.2f}, the rest {after:.2f} CPU s")
+    print(
+        f"ratio of the rest to bare calls: {after / total:.2f}, with PLINK 1.9's --pca {after / (total - times['pca'] + old):.2f}"
+    )
+    print(f"wall clock of ours: {wall:.1f} s, {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
