@@ -1,8 +1,9 @@
-# genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order.
+# genotype_qc: arrays checked, harmonised and merged; PLINK quality control in the paper's order; reports on people.
 # Needs the study's arrays (PLINK 1, PLINK 2, VCF, BCF) and participants table; known positions or the reference panel
 # where the study has them.
-# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, strand.tsv, typed_twice.tsv, pca.tsv, positions.tsv,
-# people_matching.tsv.
+# Leaves qc.{bed,bim,fam}, attrition.tsv, dropped.tsv, harmonised.tsv, strand.tsv, typed_twice.tsv, positions.tsv,
+# people_matching.tsv, pca.tsv, eigenvalues.tsv, samples.tsv, relatedness.tsv, sex_check.tsv, hwe.tsv, hwe_summary.tsv,
+# notes.tsv.
 
 
 rule genotype_qc:
@@ -23,6 +24,13 @@ rule genotype_qc:
         "<genotype_qc>/pca.tsv",
         "<genotype_qc>/positions.tsv",
         "<genotype_qc>/people_matching.tsv",
+        "<genotype_qc>/eigenvalues.tsv",
+        "<genotype_qc>/samples.tsv",
+        "<genotype_qc>/relatedness.tsv",
+        "<genotype_qc>/sex_check.tsv",
+        "<genotype_qc>/hwe.tsv",
+        "<genotype_qc>/hwe_summary.tsv",
+        "<genotype_qc>/notes.tsv",
     log:
         "<genotype_qc>/log.txt",
     benchmark:

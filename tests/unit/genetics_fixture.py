@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gcamccl.simulate import arrays, genome, gtex, layout
+from gcamccl.simulate import array_people, arrays, genome, gtex, layout, probe_faults, relatives
 from gcamccl.workflow.config import stage_defaults
 
 CHROMOSOMES = [21, 22]
@@ -55,12 +55,56 @@ def make(folder, n_people=120, n_reference=80, seed=5):
     protect = {*truth["causal_snps"]["id"], *truth["eqtl_snps"]}
     sex = rng.choice(["M", "F"], n_people)
     faults = arrays.write_arrays(world, people, sex, folder / "genotypes", rng, protect=protect)
+    probe_faults.write_dialects(folder / "genotypes")
     arrays.write_reference(world, folder / "reference")
     gtex.write_gtex(world, truth["eqtl_snps"], truth["expressed_genes"], layout.TISSUES, folder / "gtex", rng)
     gtex.write_genes(world, folder / "genes" / "glist-hg19")
     table = pd.DataFrame({"participant_id": [f"sub-{name}" for name in people], "genotype_id": people})
     table.to_csv(folder / "participants.tsv", sep="\t", index=False)
     return Study(folder, world, truth, faults, people)
+
+
+@dataclass
+class PeopleStudy:
+    """Arrays with relatives, X, Y and faults of people, and the truth about them."""
+
+    folder: Path
+    populations: np.ndarray
+    people: list
+    pairs: list
+    faults: dict
+    table: pd.DataFrame
+    background: array_people.Background
+
+    @property
+    def genotypes(self):
+        return [self.folder / "genotypes" / array for array in layout.ARRAYS]
+
+    @property
+    def participants(self):
+        return self.folder / "participants.tsv"
+
+
+def make_people(folder, n_people=150, seed=3):
+    """Simulate arrays with faults of people into `folder`."""
+    folder = Path(folder)
+    rng = np.random.default_rng(seed)
+    world = genome.simulate_genome(n_people, 20, [22], 90, rng, region_mb=1.0)
+    pairs = relatives.choose_pairs(world.populations, rng)
+    world = relatives.with_relatives(world, pairs, rng)
+    people = [f"G{number:03d}" for number in range(1, n_people + 1)]
+    table = pd.DataFrame({"age": rng.uniform(8, 21, n_people), "sex": rng.choice(["M", "F"], n_people)})
+    table = relatives.adjust_people(table, pairs)
+    apart = [(pair.one, pair.other) for pair in pairs if pair.kind == "same DNA"]
+    found = arrays.write_arrays(world, people, table["sex"], folder / "genotypes", rng, apart=apart)
+    table, faults, background = array_people.plant(
+        folder / "genotypes", people, table, found, world.populations, pairs, [22], rng
+    )
+    probe_faults.write_dialects(folder / "genotypes")
+    table.insert(0, "participant_id", [f"sub-{name}" for name in people])
+    table.insert(1, "genotype_id", people)
+    table.to_csv(folder / "participants.tsv", sep="\t", index=False, na_rep="n/a")
+    return PeopleStudy(folder, world.populations, people, pairs, faults, table, background)
 
 
 def settings(stage, **changes):

@@ -148,12 +148,8 @@ def imaging(folder, people, rng):
 
 def genotypes(folders, people, rng):
     """Genotype QC, imputation and eQTL filter; returns the table of loci."""
-    steps = ["merge", "Hardy-Weinberg", "allele frequency", "LD pruning", "SNP missing", "sample missing"]
-    left = [52000, 51400, 43000, 31000, 30800, 30800]
-    samples = [len(people)] * 5 + [len(people) - 5]
-    table = pd.DataFrame({"step": steps, "snps_in": [52300, *left[:-1]], "snps_out": left})
-    table["samples_in"], table["samples_out"] = [len(people), *samples[:-1]], samples
-    write_tsv(folders["genotype_qc"] / "attrition.tsv", table)
+    write_tsv(folders["genotype_qc"] / "attrition.tsv", attrition(len(people)))
+    samples(folders["genotype_qc"], people, np.random.default_rng(2))
     rows = [("snp", f"rs{n}", "omni" if n % 2 else None, "LD pruning", "r2 above 0.9") for n in range(50)]
     rows += [("sample", f"G{n:03d}", None, "sample missing", "above 0.05 missing") for n in range(5)]
     write_tsv(
@@ -190,6 +186,75 @@ def genotypes(folders, people, rng):
     )
     write_tsv(folders["eqtl_filter"] / "attrition.tsv", table)
     return loci
+
+
+def attrition(n):
+    """Steps of genotype quality control: two arrays, then together."""
+    a, b = 2 * n // 3, n - 2 * n // 3
+    rows = [
+        *(("read hh610", 60000, 60000, a + 2, a), ("read omni", 70000, 70000, b, b)),
+        *(("usable hh610", 60000, 58000, a, a), ("common hh610", 58000, 52300, a, a)),
+        *(("usable omni", 70000, 66000, b, b), ("common omni", 66000, 52300, b, b)),
+        *(("merge", 52300, 52000, n, n), ("hwe", 52000, 51400, n, n), ("maf", 51400, 43000, n, n)),
+        *(("ld", 43000, 31000, n, n), ("snp_missing", 31000, 30800, n, n), ("sample_missing", 30800, 30800, n, n - 5)),
+    ]
+    return pd.DataFrame(rows, columns=["step", "snps_in", "snps_out", "samples_in", "samples_out"])
+
+
+def samples(folder, people, rng):
+    """Reports on people of genotype quality control: two ancestry groups, one of everything that is odd."""
+    n = len(people)
+    ids = [name.replace("sub-", "G") for name in people]
+    table = pd.DataFrame({"genotype_id": ids, "participant_id": people})
+    table["arrays"] = np.where(np.arange(n) < 2 * n // 3, "hh610", "omni")
+    table["sex"] = table["fam_sex"] = table["genotype_sex"] = rng.choice(["F", "M"], n)
+    table["call_rate"] = 1 - rng.gamma(2, 0.002, n)
+    table["heterozygosity"], table["f"] = rng.normal(0.32, 0.004, n), rng.normal(0, 0.01, n)
+    table["heterozygosity_z"] = (table["heterozygosity"] - 0.32) / 0.004
+    table["group"] = np.where(np.arange(n) % 3 == 0, "group2", "group1")
+    table["n_related"], table["flags"], table["kept"] = 0, None, True
+    table["dropped_at"] = table["reason"] = None
+    for number in range(1, 6):
+        table[f"pc{number}"] = rng.normal(0, 0.05, n) + 0.2 * (table["group"] == "group2") * (number == 1)
+    table.loc[0, ["genotype_sex", "flags"]] = ["M" if table["sex"][0] == "F" else "F", "sex_mismatch"]
+    table.loc[[1, 2], ["n_related", "flags"]] = [1, "same_dna"]
+    table.loc[[3, 4], ["n_related", "flags"]] = [1, "undeclared_relative"]
+    table.loc[5, ["heterozygosity", "heterozygosity_z", "flags"]] = [0.45, 12.0, "related_to_many;high_heterozygosity"]
+    table.loc[6, "group"] = None
+    table.loc[[7, 8], "n_related"] = 1
+    last = table.index[-5:]
+    table.loc[last, ["call_rate", "flags", "kept"]] = [0.9, "low_call_rate", False]
+    table.loc[last, ["dropped_at", "reason"]] = ["sample_missing", "missing > 0.05"]
+    write_tsv(folder / "samples.tsv", table)
+    pairs = pd.DataFrame(
+        [
+            (ids[1], ids[2], 0.498, 0.0003, 50000, "duplicate or monozygotic twin", None, None, False, "same_dna"),
+            (ids[3], ids[4], 0.251, 0.02, 50000, "full siblings", None, None, False, "undeclared"),
+            (ids[7], ids[8], 0.247, 0.0002, 50000, "parent and child", "f1", "f1", True, None),
+        ],
+        columns=[
+            *("genotype_id_1", "genotype_id_2", "kinship", "ibs0", "n_snps", "relation"),
+            *("family_1", "family_2", "declared", "flag"),
+        ],
+    )
+    write_tsv(folder / "relatedness.tsv", pairs)
+    sexes = table[["genotype_id", "arrays", "fam_sex", "genotype_sex"]].rename(columns={"arrays": "array"})
+    sexes["f"] = np.where(sexes["genotype_sex"] == "M", 0.99, rng.normal(0, 0.05, n))
+    sexes["n_x_snps"], sexes["y_call_rate"], sexes["n_y_snps"] = 900, np.nan, 0
+    write_tsv(folder / "sex_check.tsv", sexes)
+    counts = {"n_snps": 52000, "threshold": 1e-5, "pooled": 600, "within": 150, "both": 120, "n_groups": 2}
+    write_tsv(folder / "hwe_summary.tsv", pd.DataFrame([counts | {"far_more": True}]))
+    values = pd.DataFrame({"component": [f"pc{number}" for number in range(1, 6)]})
+    values["eigenvalue"], values["variance_share"] = [9.0, 1.5, 1.4, 1.3, 1.2], [0.04, 0.006, 0.005, 0.005, 0.004]
+    values["stands_out"] = [True, False, False, False, False]
+    write_tsv(folder / "eigenvalues.tsv", values)
+    notes = [
+        ("sex", "warning", f"1 people have another sex by their genotypes than recorded: {ids[0]}"),
+        ("relatedness", "warning", f"{ids[1]} and {ids[2]} have the same DNA (kinship 0.498)"),
+        ("relatedness", "warning", "1 pairs of relatives are not declared in family_id"),
+        ("ancestry", "note", "1 people are in no ancestry group of at least 30"),
+    ]
+    write_tsv(folder / "notes.tsv", pd.DataFrame(notes, columns=["check", "level", "text"]))
 
 
 def groups(folder, people, n_rois, rng):

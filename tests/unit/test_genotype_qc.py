@@ -247,17 +247,16 @@ def test_two_people_with_one_id_are_both_dropped(study, tmp_path):
     assert "SAME" not in set(bed.read_fam(tmp_path / "qc")["iid"])
 
 
-def test_components_are_plinks_and_show_the_populations(study, result):
+def test_pruning_is_plink19s_too(result, tmp_path):
+    """The chain prunes with PLINK 2; PLINK 1.9, an independent implementation, keeps the same SNPs."""
     account, folder = result
-    table = account.pca.set_index("genotype_id")
-    assert list(table.columns) == ["pc1", "pc2", "pc3", "pc4", "pc5"]
-    population = study.genome.populations[[study.people.index(name) for name in table.index]]
-    assert abs(np.corrcoef(table["pc1"], population)[0, 1]) > 0.8
-    words = ["plink2", "--bfile", folder / "qc", "--pca", "5", "--threads", "1", "--out", folder / "check"]
+    paper = settings("genotype_qc")
+    options = ["--indep-pairwise", paper["ld_window_snps"], paper["ld_step_snps"], paper["ld_r2"]]
+    words = ["plink1.9", "--bfile", folder / "qc.maf", *options, "--out", tmp_path / "old"]
     subprocess.run(list(map(str, words)), check=True, capture_output=True)
-    other = pd.read_csv(folder / "check.eigenvec", sep=r"\s+").set_index("IID").loc[table.index]
-    for number in (1, 2):
-        assert abs(np.corrcoef(table[f"pc{number}"], other[f"PC{number}"])[0, 1]) > 0.99
+    kept = set((tmp_path / "old.prune.in").read_text().split())
+    assert kept == set(bed.read_bim(folder / "qc.ld")["id"])
+    assert len(kept) < account.attrition.set_index("step").loc["ld", "snps_in"]
 
 
 def test_people_who_are_not_participants_are_left_out(study, tmp_path):

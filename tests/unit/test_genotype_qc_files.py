@@ -381,6 +381,7 @@ def test_the_program_writes_what_the_contract_says(study, tmp_path):
     script = ROOT / "workflow" / "scripts" / "genotype_qc.py"
     words = [sys.executable, script, "--genotypes", *study.genotypes, "--participants", study.participants]
     subprocess.run([*map(str, words), "--out", str(tmp_path)], check=True, capture_output=True)
+    pcs = ["pc1", "pc2", "pc3", "pc4", "pc5"]
     header = {path.name: path.read_text().splitlines()[0].split("\t") for path in tmp_path.glob("*.tsv")}
     assert header == {
         "attrition.tsv": ["step", "snps_in", "snps_out", "samples_in", "samples_out"],
@@ -395,8 +396,24 @@ def test_the_program_writes_what_the_contract_says(study, tmp_path):
             *("effect_snps", "effect_p_5e_8", "effect_lambda"),
         ],
         "typed_twice.tsv": ["genotype_id", "array", "call_rate", "concordance", "n_compared", "keep"],
-        "pca.tsv": ["genotype_id", "pc1", "pc2", "pc3", "pc4", "pc5"],
         "positions.tsv": ["array", "id", "chrom", "pos", "known_chrom", "known_pos", "why"],
         "people_matching.tsv": ["participant_id", "genotype_id", "array", "status", "suggestion"],
+        "pca.tsv": ["genotype_id", *pcs],
+        "eigenvalues.tsv": ["component", "eigenvalue", "variance_share", "stands_out"],
+        "samples.tsv": [
+            *("genotype_id", "participant_id", "arrays", "sex", "fam_sex", "genotype_sex", "call_rate"),
+            *("heterozygosity", "f", "heterozygosity_z", "group", "n_related", "flags", "kept", "dropped_at", "reason"),
+            *pcs,
+        ],
+        "relatedness.tsv": [
+            *("genotype_id_1", "genotype_id_2", "kinship", "ibs0", "n_snps", "relation"),
+            *("family_1", "family_2", "declared", "flag"),
+        ],
+        "sex_check.tsv": [
+            *("genotype_id", "array", "fam_sex", "f", "n_x_snps", "y_call_rate", "n_y_snps", "genotype_sex")
+        ],
+        "hwe.tsv": ["id", "heterozygosity", "expected_heterozygosity", "p", "p_group1"],
+        "hwe_summary.tsv": ["n_snps", "threshold", "pooled", "within", "both", "n_groups", "far_more"],
+        "notes.tsv": ["check", "level", "text"],
     }
     assert sorted(path.suffix for path in tmp_path.glob("qc.*")) == [".bed", ".bim", ".fam"]

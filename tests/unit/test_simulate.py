@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from gcamccl.atlas import read_atlas
-from gcamccl.simulate import layout
+from gcamccl.genotype_qc import bed
+from gcamccl.simulate import layout, relatives
 from gcamccl.simulate.people import simulate_people
 from gcamccl.simulate.study import simulate_study
 from gcamccl.workflow.config import stage_defaults
-from gcamccl.workflow.files import sha256
+from gcamccl.workflow.files import read_tsv, sha256
 from gcamccl.workflow.study import read_participants
 
 SMALL = {"n_participants": 60, "n_raw": 2, "n_volumes": 60, "causal_snps": 4, "n_reference": 20, "gene_sets": 10}
@@ -70,6 +71,26 @@ def test_the_planted_edges_follow_ability(study):
     assert square[tuple(low.T)].mean() < -0.03
     assert abs(slopes.mean()) < 0.01
     assert len(read_atlas()) == 264
+
+
+def test_people_are_as_the_truth_says(study):
+    folder, _, settings = study
+    truth = json.loads((folder / "study/truth.json").read_text())
+    assert len(truth["relatives"]) == settings["n_participants"] // relatives.PEOPLE_PER_PAIR
+    table = read_tsv(folder / "study/participants.tsv", dtype=str).set_index("genotype_id")
+    for pair in truth["relatives"]:
+        families = table.loc[[pair["genotype_id_1"], pair["genotype_id_2"]], "family_id"]
+        assert [None if value != value else value for value in families] == [pair["family_id"]] * 2
+    parent, ages = truth["relatives"][0], table["age"].astype(float)
+    assert ages[parent["genotype_id_1"]] - ages[parent["genotype_id_2"]] == pytest.approx(27)
+    faults = {row["fault"] for row in truth["genotype_faults"]["people"]}
+    assert faults >= {"contaminated", "wrong_sex", "wrong_fam_sex", "typed_twice"}
+    assert set(truth["populations"]) == set(table.index)
+    for prefix in layout.study_files([22], folder)["genotypes"]:
+        bim = bed.read_bim(prefix)
+        assert {"22", "23", "24"} < set(bim["chrom"])
+        place = bim["chrom"].astype(int) * 10**9 + bim["pos"]
+        assert place.is_monotonic_increasing
 
 
 def test_ability_has_the_heritability_asked_for():

@@ -31,10 +31,11 @@ def main():
         "--reference-panel", metavar="VCF", help="compared with instead, a sample of it; may hold {chrom}"
     )
     args = parser.parse_args()
+    job.limit_threads(1)  # PLINK's linear algebra looks at nothing else
     with job.run(args) as run:
         from gcamccl.genotype_qc import plink, sources
         from gcamccl.genotype_qc.pipeline import prepare
-        from gcamccl.workflow.files import write_tsv
+        from gcamccl.workflow.files import write_large_tsv, write_tsv
 
         known = sources.per_chromosome(args.known_positions, args.chromosomes)
         panel = [] if known else sources.per_chromosome(args.reference_panel, args.chromosomes)
@@ -51,8 +52,9 @@ def main():
         )
         run.reads(*[file for source in sources.find(args.genotypes, args.chromosomes) for file in source.files])
         run.reads(*known, *([args.participants] if args.participants else []))
-        programs = {plink.PLINK: "--version", "plink2": "--version", "bcftools": "--version"}
-        run.facts["tools"] = {program: plink.version(program, option) for program, option in programs.items()}
+        run.facts["tools"] = {
+            name: plink.version(name, "--version") for name in (plink.PLINK, plink.PLINK2, "bcftools")
+        }
         write_tsv(run.path("attrition.tsv"), account.attrition)
         write_tsv(run.path("dropped.tsv"), account.dropped)
         write_tsv(run.path("harmonised.tsv"), account.harmonised)
@@ -61,6 +63,13 @@ def main():
         write_tsv(run.path("pca.tsv"), account.pca)
         write_tsv(run.path("positions.tsv"), account.positions)
         write_tsv(run.path("people_matching.tsv"), account.matching)
+        write_tsv(run.path("eigenvalues.tsv"), account.eigenvalues)
+        write_tsv(run.path("samples.tsv"), account.samples)
+        write_tsv(run.path("relatedness.tsv"), account.relatedness)
+        write_tsv(run.path("sex_check.tsv"), account.sex)
+        write_tsv(run.path("hwe_summary.tsv"), account.hwe_summary)
+        write_tsv(run.path("notes.tsv"), account.notes)
+        write_large_tsv(run.path("hwe.tsv"), account.hwe)
 
 
 if __name__ == "__main__":

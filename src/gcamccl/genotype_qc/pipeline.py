@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcamccl.genotype_qc import bed, inputs, qc
+from gcamccl.genotype_qc import bed, hardy_weinberg, inputs, people, qc, sex_check
 from gcamccl.genotype_qc.harmonise import harmonise
 from gcamccl.genotype_qc.merge import array_effect, extract, merge
 from gcamccl.genotype_qc.probes import read_array
+
+ATTRITION = ["step", "snps_in", "snps_out", "samples_in", "samples_out"]
+DROPPED = ["kind", "id", "array", "step", "reason"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,42 @@ class Account:
     attrition: pd.DataFrame
     dropped: pd.DataFrame
     harmonised: pd.DataFrame
+    strand: pd.DataFrame
     pca: pd.DataFrame
     twice: pd.DataFrame
     positions: pd.DataFrame
     matching: pd.DataFrame
+    samples: pd.DataFrame
+    relatedness: pd.DataFrame
+    sex: pd.DataFrame
+    eigenvalues: pd.DataFrame
+    hwe: pd.DataFrame
+    hwe_summary: pd.DataFrame
+    notes: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Arrays as one fileset.
+
+    Attributes
+    ----------
+    prefix : Path
+    harmonised, strand, twice : DataFrame
+        As in `Account`.
+    dropped_snps : DataFrame
+        `harmonise.Harmonised.dropped`.
+    attrition, dropped : list of tuple
+        Columns `ATTRITION` and `DROPPED`.
+    """
+
+    prefix: Path
+    harmonised: pd.DataFrame
     strand: pd.DataFrame
+    twice: pd.DataFrame
+    dropped_snps: pd.DataFrame
+    attrition: list
+    dropped: list
 
 
 def prepare(
@@ -66,17 +100,67 @@ def prepare(
     InputError
         A fileset is malformed or of another genome build, too few participants are in one, or nothing is left.
     """
-    given = inputs.load(
-        entries, scratch, settings, participants, chromosomes, known_positions, reference_panel, say
-    )  # fmt: skip
-    names, prefixes, bims, fams, people = given.names, given.prefixes, given.bims, given.fams, given.people
-    attrition, dropped = given.attrition, given.dropped
+    given = inputs.load(entries, scratch, settings, participants, chromosomes, known_positions, reference_panel, say)
+    merged = merge_arrays(given, settings, scratch, say)
+    who = people.declared(participants)
+    sex, notes = _sexes(given, scratch)
+    findings = people.measure(merged.prefix, sex, settings, who, scratch)
+    final, attrition, lost, hwe, counts = _quality_control(merged.prefix, findings, settings, scratch)
+    notes += [
+        *findings.notes,
+        ("hwe", "warning" if counts["far_more"] else "note", hardy_weinberg.sentence(counts)),
+    ]
+    for step, snps_in, snps_out, people_in, people_out in attrition:
+        say(f"{step}: {snps_in} -> {snps_out} SNPs, {people_in} -> {people_out} people")
+    for check, level, text in notes:
+        say(f"{'WARNING: ' * (level == 'warning')}{check}: {text}")
+    for suffix in (".bed", ".bim", ".fam"):
+        shutil.copyfile(bed.path(final, suffix), bed.path(out, suffix))
+    kept = bed.read_fam(final)
+    arrays = {name: list(fam["iid"]) for name, fam in zip(given.names, given.fams, strict=True)}
+    lost = given.dropped + merged.dropped + lost
+    return Account(
+        attrition=pd.DataFrame(given.attrition + merged.attrition + attrition, columns=ATTRITION),
+        dropped=_all_dropped(merged.dropped_snps, lost),
+        harmonised=merged.harmonised,
+        strand=merged.strand,
+        pca=people.components(findings, kept),
+        twice=merged.twice,
+        positions=given.positions,
+        matching=given.matching,
+        samples=people.samples(findings, arrays, who, lost, list(kept["iid"])),
+        relatedness=findings.relatedness,
+        sex=findings.sex,
+        eigenvalues=findings.eigenvalues,
+        hwe=hwe,
+        hwe_summary=pd.DataFrame([counts]),
+        notes=pd.DataFrame(notes, columns=people.NOTES),
+    )
+
+
+def merge_arrays(given, settings, scratch, say=print):
+    """Harmonise the SNPs of checked arrays and merge their people.
+
+    Parameters
+    ----------
+    given : inputs.Inputs
+    settings : dict
+        Config section ``genotype_qc``.
+    scratch : Path
+    say : callable
+
+    Returns
+    -------
+    Merged
+    """
+    attrition, dropped = [], []
+    names, prefixes, bims, fams = given.names, given.prefixes, given.bims, given.fams
     # An array that no participant is on has no say in which SNPs are common.
-    used = [number for number, fam in enumerate(fams) if fam["iid"].isin(people).any()]
+    used = [number for number, fam in enumerate(fams) if fam["iid"].isin(given.people).any()]
     arrays = [read_array(names[n], prefixes[n], bims[n], fams[n]) for n in used]
     agreed = harmonise(arrays, settings, given.known, say)
     for number, usable, snps in zip(used, agreed.usable, agreed.snps, strict=True):
-        n_people = int(fams[number]["iid"].isin(people).sum())
+        n_people = int(fams[number]["iid"].isin(given.people).sum())
         attrition.append((f"usable {names[number]}", len(bims[number]), usable, n_people, n_people))
         attrition.append((f"common {names[number]}", usable, len(snps), n_people, n_people))
     say(f"{len(agreed.snps[0])} SNPs are common to all arrays")
@@ -84,7 +168,7 @@ def prepare(
     parts = []
     for number, snps in zip(used, agreed.snps, strict=True):
         parts.append(Path(scratch) / f"array{number}")
-        extract(prefixes[number], bims[number], fams[number], snps, people, parts[-1])
+        extract(prefixes[number], bims[number], fams[number], snps, given.people, parts[-1])
     merged, twice, merged_from = merge(parts, [names[n] for n in used], scratch)
     strand = array_effect(agreed.strand, merged_from, merged, say)
     for row in twice[~twice["keep"].astype(bool)].itertuples():
@@ -94,25 +178,31 @@ def prepare(
     n_snps, rows = len(bed.read_bim(merged)), sum(len(bed.read_fam(part)) for part in parts)
     attrition.append(("merge", len(agreed.snps[0]), n_snps, rows, len(bed.read_fam(merged))))
     say(f"merged: {n_snps} SNPs, {attrition[-1][-1]} people, {twice['genotype_id'].nunique()} of them typed twice")
+    return Merged(merged, agreed.table, strand, twice, agreed.dropped, attrition, dropped)
 
-    final, more, lost = qc.quality_control(merged, settings, scratch)
-    for step, snps_in, snps_out, people_in, people_out in more:
-        say(f"{step}: {snps_in} -> {snps_out} SNPs, {people_in} -> {people_out} people")
-    for suffix in (".bed", ".bim", ".fam"):
-        shutil.copyfile(bed.path(final, suffix), bed.path(out, suffix))
-    return Account(
-        pd.DataFrame(attrition + more, columns=["step", "snps_in", "snps_out", "samples_in", "samples_out"]),
-        _all_dropped(agreed.dropped, dropped + lost),
-        agreed.table,
-        qc.components(final, scratch),
-        twice,
-        given.positions,
-        given.matching,
-        strand,
-    )
+
+def _sexes(given, scratch):
+    """Sex of everybody by the X of every array as it came, since harmonising keeps autosomes only; and notes."""
+    tables, notes = [], []
+    for prefix, name, bim, fam in zip(given.prefixes, given.names, given.bims, given.fams, strict=True):
+        table, said = sex_check.sex_check(prefix, bim, fam, name, Path(scratch) / f"sex{len(tables)}")
+        tables.append(table)
+        notes += [("sex", "note", text) for text in said]
+    return pd.concat(tables, ignore_index=True), notes
+
+
+def _quality_control(merged, findings, settings, scratch):
+    """Filters of people, where they are on, then the paper's filters; Hardy-Weinberg tests between the two."""
+    current, attrition, lost = qc.remove_people(merged, people.to_remove(findings, settings), scratch)
+    left = findings.table.loc[bed.read_fam(current)["iid"], "group"]
+    hwe = hardy_weinberg.tests(current, left, Path(scratch) / "hwe")
+    counts = hardy_weinberg.summary(hwe, settings["hwe_p"])
+    unfit = hardy_weinberg.fails_within(hwe, settings["hwe_p"]) if settings["hwe_within_ancestry"] else None
+    final, steps, gone = qc.quality_control(current, settings, scratch, unfit)
+    return final, attrition + steps, lost + gone, hwe, counts
 
 
 def _all_dropped(snps, rows):
     """SNPs that harmonising dropped, with the evidence, and the (kind, id, array, step, reason) of other steps."""
-    others = pd.DataFrame(rows, columns=["kind", "id", "array", "step", "reason"]).assign(detail=None)
+    others = pd.DataFrame(rows, columns=DROPPED).assign(detail=None)
     return pd.concat([snps.assign(kind="snp")[others.columns], others], ignore_index=True)

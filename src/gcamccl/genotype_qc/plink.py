@@ -11,6 +11,8 @@ from gcamccl.workflow.errors import InputError
 
 # Debian's name of PLINK 1.9; bioconda calls it plink.
 PLINK = next((name for name in ("plink1.9", "plink") if shutil.which(name)), "plink1.9")
+PLINK2 = "plink2"
+FEW_PEOPLE = 50  # below it PLINK 2 refuses to estimate allele frequencies and linkage disequilibrium
 
 
 class ToolError(RuntimeError):
@@ -109,9 +111,20 @@ def plink(*arguments, memory_mb=1000):
     return run([PLINK, "--allow-no-sex", "--threads", "1", "--memory", memory_mb, *arguments])
 
 
-def plink2(*arguments, memory_mb=2000):
-    """Run PLINK 2 with one thread."""
-    return run(["plink2", "--threads", "1", "--memory", memory_mb, *arguments])
+def plink2(*arguments, memory_mb=1000):
+    """Run PLINK 2 with one thread.
+
+    ``--bad-freqs`` and ``--bad-ld``: PLINK 2 stops with fewer than `FEW_PEOPLE` people; here who asks says beside the
+    result that it is rough, or leaves it out.
+    """
+    options = ["--threads", "1", "--memory", memory_mb, "--bad-freqs", "--bad-ld"]
+    return run([PLINK2, *options, *arguments])
+
+
+def list_people(path, names):
+    """Write a list of people for ``--keep`` or ``--remove`` (family id = individual id); returns its path."""
+    Path(path).write_text("".join(f"{name}\t{name}\n" for name in names), encoding="utf-8")
+    return path
 
 
 def version(program, *arguments):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gcamccl.report import scans, statistics
+from gcamccl.report import genotypes, scans, statistics
 
 # Judgement, not law; the page prints the numbers beside each warning.
 ALIKE = 0.5  # permuted labels select at least this share of what the true labels select
@@ -32,6 +32,7 @@ def warnings(results, summaries, table3):
     """
     found = {
         "connectivity": scans.warnings(results),
+        "genotype_qc": genotypes.warnings(results),
         "impute": _impute(results),
         "cohort": _cohort(results),
         "train": _train(results),

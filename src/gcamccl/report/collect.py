@@ -11,7 +11,10 @@ from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, read_tsv
 
 CLASSES = ("low", "high")  # class 0 and class 1
-TEXT = ("participant_id", "genotype_id", "family_id", "site", "id", "snp_id", "chrom", "gene", "array")
+TEXT = (
+    *("participant_id", "genotype_id", "family_id", "site", "id", "snp_id", "chrom", "gene", "array"),
+    *("genotype_id_1", "genotype_id_2", "family_1", "family_2", "flag", "flags", "text"),
+)
 # Stage -> table -> columns the report needs (docs/artifacts.md).
 TABLES = {
     "connectivity": {
@@ -33,6 +36,18 @@ TABLES = {
         "attrition": ("step", "snps_in", "snps_out", "samples_in", "samples_out"),
         "dropped": ("kind", "id", "array", "step", "reason"),
         "harmonised": ("id", "array", "array_id", "action"),
+        "samples": (
+            *("genotype_id", "participant_id", "arrays", "sex", "genotype_sex", "call_rate", "heterozygosity"),
+            *("group", "n_related", "flags", "kept", "reason"),
+        ),
+        "relatedness": (
+            *("genotype_id_1", "genotype_id_2", "kinship", "ibs0", "relation", "family_1", "family_2"),
+            *("declared", "flag"),
+        ),
+        "sex_check": ("genotype_id", "array", "fam_sex", "f", "genotype_sex"),
+        "hwe_summary": ("n_snps", "threshold", "pooled", "within", "n_groups", "far_more"),
+        "eigenvalues": ("component", "eigenvalue", "variance_share", "stands_out"),
+        "notes": ("check", "level", "text"),
     },
     "eqtl_filter": {
         "snps": ("snp_id", "chrom", "pos", "genes", "why", "frequency", "n_imputed"),
@@ -63,8 +78,12 @@ ENRICHMENT = ("source", "gene_set", "set_size", "contained", "p", "q", "genes", 
 NUMBERS = [
     *("frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates"),
     *("t1w_gain", "n_scrubbed", "residual_dof", "median_abs_r", "median_abs_r_by_chance", "share_p_below_0_05", "r"),
+    *("kinship", "ibs0", "f", "call_rate", "heterozygosity", "eigenvalue", "variance_share"),
 ]
-FLAGS = ["selected", "has_connectivity", "has_genotypes", "included"]
+FLAGS = [
+    *("selected", "has_connectivity", "has_genotypes", "included"),
+    *("kept", "declared", "far_more", "stands_out"),
+]
 STAGES = (
     *("preprocess", "connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
     *("train", "compare", "activation", "threshold", "enrichment"),

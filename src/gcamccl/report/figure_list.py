@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gcamccl.report import scans, statistics
-from gcamccl.report.figures import connections, flow, heatmaps, recovery, scan_quality, scores
+from gcamccl.report.figures import connections, flow, genotypes, heatmaps, recovery, scan_quality, scores
 from gcamccl.workflow.artifacts import ROOT
 
 CAPTIONS = ROOT / "workflow" / "report"
@@ -13,6 +13,7 @@ FIGURES = {
     "qc_fc": ("connectivity", "What motion left in the connections (QC-FC)"),
     "connectivity": ("connectivity", "Connectivity by network"),
     "attrition": ("genotype_qc", "SNPs and people left after each step"),
+    "genotype_quality": ("genotype_qc", "People by their genotypes"),
     "people": ("cohort", "From the study to the two groups"),
     "training": ("train", "Training curves"),
     "table3": ("compare", "Table III as a picture"),
@@ -74,7 +75,12 @@ def drawings(results, summaries, table3, planted=None):
     drawing = scan_quality.qc_fc(get("connectivity/qc_fc_edges"), left["reason"].iloc[0])
     yield "qc_fc", drawing, scans.qc_fc_sentence(left, people)
     yield "connectivity", heatmaps.connectivity(mean, difference, rois["network"]), f"Mean of {people:,} people."
-    yield "attrition", flow.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""
+    yield "attrition", genotypes.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""
+    samples = get("genotype_qc/samples")
+    drawing = genotypes.quality(
+        samples, get("genotype_qc/relatedness"), get("genotype_qc/sex_check"), results.settings("genotype_qc")
+    )
+    yield "genotype_quality", drawing, genotypes.note(samples)
     yield "people", flow.people(*statistics.people_flow(get("cohort/people"))), ""
     yield "training", scores.training(results.history, results.replicates), ""
     largest = cohort["group"].value_counts(normalize=True).max()

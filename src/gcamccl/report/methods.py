@@ -1,10 +1,24 @@
-"""The paragraph on imaging methods: what was done to the scans, for every setting, with references."""
+"""The paragraphs on methods: what was done to scans and genotypes, for every setting, with references."""
 
 from pathlib import Path
 
 from gcamccl.atlas import is_image
 from gcamccl.report import scans
 
+GENETIC_REFERENCES = {
+    "Biernacki et al. 2000": "Biernacki C, Celeux G, Govaert G. Assessing a mixture model for clustering with the "
+    "integrated completed likelihood. IEEE Trans Pattern Anal Mach Intell 22 (2000) 719-725.",
+    "Chang et al. 2015": "Chang CC, Chow CC, Tellier LCAM, Vattikuti S, Purcell SM, Lee JJ. Second-generation PLINK: "
+    "rising to the challenge of larger and richer datasets. GigaScience 4 (2015) 7.",
+    "Lee et al. 2010": "Lee S, Zou F, Wright FA. Convergence and prediction of principal component scores in "
+    "high-dimensional settings. Ann Stat 38 (2010) 3605-3629.",
+    "Manichaikul et al. 2010": "Manichaikul A et al. Robust relationship inference in genome-wide association studies. "
+    "Bioinformatics 26 (2010) 2867-2873.",
+    "Price et al. 2008": "Price AL et al. Long-range LD can confound genome scans in admixed populations. Am J Hum "
+    "Genet 83 (2008) 132-135.",
+    "Wigginton et al. 2005": "Wigginton JE, Cutler DJ, Abecasis GR. A note on exact tests of Hardy-Weinberg "
+    "equilibrium. Am J Hum Genet 76 (2005) 887-893.",
+}
 REFERENCES = {
     "Avants et al. 2008": "Avants BB, Epstein CL, Grossman M, Gee JC. Symmetric diffeomorphic image registration with "
     "cross-correlation. Med Image Anal 12 (2008) 26-41.",
@@ -189,3 +203,81 @@ def _exclusions(settings):
         f"fewer than {settings['min_residual_dof']} degrees of freedom were left",
     ]
     yield f"People were excluded where {'; '.join(limits[:-1])}; or {limits[-1]}. What is unknown was not judged."
+
+
+def genotypes(results):
+    """What was done to the genotypes before imputation.
+
+    Parameters
+    ----------
+    results : gcamccl.report.collect.Results
+
+    Returns
+    -------
+    text : str
+        One paragraph.
+    references : list of str
+        Of the works that it names, in alphabetical order.
+    """
+    settings = results.settings("genotype_qc")
+    parts = ["Arrays were brought to common ids, positions and strand and merged (PLINK: Chang et al. 2015)."]
+    if settings:
+        parts += [*_people_measured(results), *_people_removed(settings), _snp_filters(settings)]
+    text = " ".join(parts)
+    return text, [reference for name, reference in GENETIC_REFERENCES.items() if name in text]
+
+
+def _people_measured(results):
+    """Sex, relatives, components, groups, heterozygosity: as far as they could be judged."""
+    settings, samples = results.settings("genotype_qc"), results.tables["genotype_qc/samples"]
+    if results.tables["genotype_qc/sex_check"]["f"].notna().any():
+        yield (
+            "Sex was inferred on each array from the inbreeding coefficient F of its X chromosome without the "
+            "pseudo-autosomal regions (female below 0.2, male above 0.8)."
+        )
+    yield "Relatives were sought by KING-robust kinship (Manichaikul et al. 2010) over common SNPs."
+    if samples["pc1"].notna().any():
+        yield (
+            f"{settings['components']} ancestry components come from people with a kinship of at most "
+            f"{settings['max_kinship']:g} and SNPs with a minor allele frequency of at least 0.05, outside regions of "
+            f"long-range linkage disequilibrium (Price et al. 2008) and pruned at r² {settings['structure_r2']:g}; the "
+            "others were projected, corrected for shrinkage (Lee et al. 2010)."
+        )
+    count = samples["group"].dropna().nunique()
+    if count > 1:
+        yield (
+            f"A Gaussian mixture on the components that stand out from noise, its size chosen by the integrated "
+            f"completed likelihood (Biernacki et al. 2000), gave {count} ancestry groups of at least "
+            f"{settings['min_group_people']} people."
+        )
+    if samples["heterozygosity"].notna().any():
+        yield (
+            f"Heterozygosity was compared within {'ancestry groups' if count > 1 else 'the cohort'} (odd: beyond "
+            f"{settings['heterozygosity_sd']:g} SD)."
+        )
+
+
+def _people_removed(settings):
+    """Which filters of people were on."""
+    filters = (
+        ("remove_sex_mismatch", "whose genotypes contradict the recorded sex"),
+        ("remove_heterozygosity_outliers", "of odd heterozygosity"),
+        ("remove_related", f"so that no kinship above {settings['max_kinship']:g} was left"),
+    )
+    on = [words for key, words in filters if settings[key]]
+    if on:
+        yield f"People were left out {', then those '.join(on)}."
+    else:
+        yield "Nobody was left out for sex, relatives or heterozygosity: they are flagged only."
+
+
+def _snp_filters(settings):
+    """The paper's chain."""
+    how = "within any ancestry group" if settings["hwe_within_ancestry"] else "over everybody"
+    return (
+        f"Then, in this order: SNPs with an exact Hardy-Weinberg p (Wigginton et al. 2005) below {settings['hwe_p']:g} "
+        f"{how}, SNPs with a minor allele frequency below {settings['maf']:g}, linkage disequilibrium pruned at r² "
+        f"{settings['ld_r2']:g} (windows of {settings['ld_window_snps']} SNPs), SNPs with more than "
+        f"{settings['max_snp_missing']:.0%} and people with more than {settings['max_sample_missing']:.0%} of calls "
+        "missing were left out."
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from gcamccl.report import methods, provenance, scans, tables
+from gcamccl.report import genotypes, methods, provenance, scans, tables
 from gcamccl.workflow.stages import BY_NAME
 
 HERE = Path(__file__).parent
@@ -41,6 +41,7 @@ def render(title, results, content):
         lstrip_blocks=True,
     )
     imaging, references = methods.imaging(results)
+    genetics, genetic_references = methods.genotypes(results)
     sections = [section(stage, results, content) for stage in stages]
     return environment.get_template("template.html").render(
         title=title,
@@ -54,6 +55,8 @@ def render(title, results, content):
         simulated=results.truth is not None,
         imaging=imaging,
         references=references,
+        genetics=genetics,
+        genetic_references=genetic_references,
     )
 
 
@@ -70,12 +73,17 @@ def section(stage, results, content):
         for drawn in content["figures"]
         if drawn.stage == stage
     ]
+    said = {
+        "simulate": content["recovered"],
+        "preprocess": scans.where_pages_are(results),
+        "genotype_qc": genotypes.sentences(results),
+    }
     return {
         "name": stage,
         "does": "what was planted, and what of it was found again" if stage == "simulate" else BY_NAME[stage].does,
         "settings": [(key, provenance.show(value)) for key, value in results.settings(stage).items()],
         "warnings": content["warnings"].get(stage, []),
-        "sentences": {"simulate": content["recovered"], "preprocess": scans.where_pages_are(results)}.get(stage, []),
+        "sentences": said.get(stage, []),
         "figures": figures,
         "tables": [tables.for_page(table) for table in content["tables"] if table.stage == stage],
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gcamccl.report import statistics, truth_genotypes
+from gcamccl.report import genotypes, statistics, truth_genotypes
 from gcamccl.report.names import network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
@@ -30,6 +30,17 @@ HEADINGS = {
     "q_candidates": "q, candidate genes",
     "set_size_candidates": "set size, candidate genes",
     "participant_id": "participant",
+    "genotype_id": "genotypes",
+    "genotype_id_1": "genotypes 1",
+    "genotype_id_2": "genotypes 2",
+    "genotype_sex": "sex by genotypes",
+    "n_related": "relatives",
+    "ibs0": "IBS0",
+    "pooled": "over everybody",
+    "within": "within a group",
+    "n_groups": "ancestry groups",
+    "far_more": "far more by pooling",
+    "variance_share": "share of variance",
     "f1": "F1",
     "auc": "AUC",
     "snps_in": "SNPs in",
@@ -71,6 +82,11 @@ TITLES = {
     "genotype_attrition": ("genotype_qc", "Attrition of SNPs and samples"),
     "genotype_dropped": ("genotype_qc", "Why SNPs and samples were dropped"),
     "genotype_harmonised": ("genotype_qc", "Harmonisation of the arrays"),
+    "genotype_flags": ("genotype_qc", "What is odd about people's samples"),
+    "genotype_samples": ("genotype_qc", "People with a flag, or dropped"),
+    "genotype_relatives": ("genotype_qc", "Relatives by their genotypes, and declared ones"),
+    "genotype_hwe": ("genotype_qc", "Hardy-Weinberg tests over everybody and within ancestry groups"),
+    "genotype_ancestry": ("genotype_qc", "Ancestry components"),
     "imputation": ("impute", "Missing calls filled, by chromosome"),
     "concordance": ("impute", "Calls masked on purpose: share filled in as they are, all chromosomes"),
     "loci_attrition": ("eqtl_filter", "From SNPs to loci"),
@@ -96,6 +112,10 @@ NOTES = {
     "excluded": "One row a reason; setting: the limit, in the section connectivity of the configuration.",
     "qc_fc": "Each connection correlated with mean framewise displacement over the people kept whose motion is known.",
     "genotype_dropped": "Counted by reason; the file dropped.tsv of the stage names each.",
+    "genotype_samples": "The file has everybody on any array (samples.tsv of the stage), with ancestry components.",
+    "genotype_relatives": "Kinship by KING-robust; limits 0.354, 0.177, 0.0884, 0.0442 (Manichaikul et al. 2010).",
+    "genotype_hwe": "Numbers of SNPs whose exact p is below the threshold. The filter that is on: hwe_within_ancestry.",
+    "genotype_ancestry": "Stands out: more than noise; ancestry groups are sought on these.",
     "groups": "Means (share of women for sex); Welch's t-test, Fisher's exact test for sex.",
     "table3": "Mean ± SD over splits; permuted: mean with permuted labels; the paper's values are of its own cohort.",
     "selection": "n/a: no permuted labels were run.",
@@ -153,6 +173,7 @@ def build(results, table3, planted=None):
     get = results.tables.__getitem__
     level = results.settings("threshold").get("fdr_q", 0.1)
     edges = strongest_first(worth_naming(get("threshold/edges"), level))
+    samples = genotypes.tables(results)
     full = {
         "scan_quality": get("connectivity/group_bold_qc"),
         "excluded": get("connectivity/excluded"),
@@ -160,6 +181,7 @@ def build(results, table3, planted=None):
         "genotype_attrition": get("genotype_qc/attrition"),
         "genotype_dropped": dropped(get("genotype_qc/dropped")),
         "genotype_harmonised": harmonised(get("genotype_qc/harmonised")),
+        **{name: whole for name, (whole, _) in samples.items()},
         "imputation": results.impute,
         "loci_attrition": get("eqtl_filter/attrition"),
         "loci": get("eqtl_filter/snps"),
@@ -189,6 +211,7 @@ def build(results, table3, planted=None):
         "excluded": excluded_for_page(get("connectivity/excluded")),
         "qc_fc": get("connectivity/qc_fc").dropna(axis=1),
         "imputation": results.impute.filter(regex=IMPUTATION_SHOWN),
+        **{name: part for name, (_, part) in samples.items()},
         "people": people.assign(reason=people["reason"].map(plain_reasons)),
         "loci": get("eqtl_filter/snps").drop(columns=EVIDENCE, errors="ignore"),
     }

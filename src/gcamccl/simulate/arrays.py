@@ -30,7 +30,7 @@ N_DUPLICATE_PROBES = 3
 N_BAD_PEOPLE = 2
 
 
-def write_arrays(genome, people, sex, folder, rng, protect=()):
+def write_arrays(genome, people, sex, folder, rng, protect=(), apart=()):
     """Write PLINK filesets ``hh610``, ``hh550`` and ``omni``.
 
     Every person is on one array, except the first person of hh610, who is also on hh550. All three carry the core
@@ -48,6 +48,8 @@ def write_arrays(genome, people, sex, folder, rng, protect=()):
     rng : numpy.random.Generator
     protect : iterable of str
         SNP ids that get no fault (strand flips excepted: those are mended without loss).
+    apart : iterable of (int, int)
+        Pairs of people who are never on the same array.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def write_arrays(genome, people, sex, folder, rng, protect=()):
     variants = genome.variants
     contents = _contents(variants, rng)
     faults = _choose_faults(genome, set(protect), rng)
-    groups = _people_of_arrays(len(people), rng)
+    groups = _people_of_arrays(len(people), rng, apart)
     twice = groups[0][0]
     snp_faults, people_faults, membership = [], [], []
     for array, rows, members in zip(ARRAYS, contents, groups, strict=True):
@@ -128,10 +130,17 @@ def _choose_faults(genome, protect, rng):
     return chosen
 
 
-def _people_of_arrays(n, rng):
-    """Disjoint people of each array."""
+def _people_of_arrays(n, rng, apart=()):
+    """Disjoint people of each array; of two who are to be apart, one changes places with somebody of another array."""
     order = rng.permutation(n)
     bounds = np.round(np.cumsum([0, *PEOPLE_SHARES]) * n).astype(int)
+    array = np.repeat(np.arange(len(PEOPLE_SHARES)), np.diff(bounds))
+    bound = {person for pair in apart for person in pair}
+    for one, other in apart:
+        here, there = (np.flatnonzero(order == person)[0] for person in (one, other))
+        if array[here] == array[there]:
+            free = next(k for k in range(n - 1, -1, -1) if array[k] != array[there] and order[k] not in bound)
+            order[there], order[free] = order[free], order[there]
     return [order[first:last] for first, last in pairwise(bounds)]
 
 

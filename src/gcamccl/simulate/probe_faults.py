@@ -63,6 +63,14 @@ def plant(folder, genome, taken, protect, rng):
     return planted
 
 
+def write_dialects(folder):
+    """Spell the written array `LOWER_CASE` as some providers do; its calls stay as they are."""
+    prefix = Path(folder) / LOWER_CASE
+    bim = bed.read_bim(prefix)
+    bim = bim.assign(chrom="chr" + bim["chrom"], a1=bim["a1"].str.lower(), a2=bim["a2"].str.lower(), cm=0)
+    bed.write_bim(bim, bed.path(prefix, ".bim"))
+
+
 def _plant_array(prefix, array, chosen, own, rng):
     """Plant one array's faults; returns what was planted. `own`: ids of SNPs that not all arrays carry."""
     bim, fam = bed.read_bim(prefix), bed.read_fam(prefix)
@@ -93,7 +101,7 @@ def _plant_array(prefix, array, chosen, own, rng):
     for name, other in zip(faults["id_clash"], others, strict=False):
         bim.loc[[row_of[name], other], "id"] = [f"kgp{name[2:]}", name]
     rename = {"duplicate_discordant": "dup-{}", "three_alleles": "{}_ver2", "id_clash": "kgp{}"}
-    _write(prefix, array, bim, calls, probes, more_calls, fam)
+    _write(prefix, bim, calls, probes, more_calls, fam)
     return [
         (array, name, rename.get(fault, "{}").format(name[2:] if fault == "id_clash" else name), fault)
         for fault, names in faults.items()
@@ -101,12 +109,10 @@ def _plant_array(prefix, array, chosen, own, rng):
     ]
 
 
-def _write(prefix, array, bim, calls, probes, more_calls, fam):
+def _write(prefix, bim, calls, probes, more_calls, fam):
     """Write a fileset with further probes, in genome order."""
     if probes:
         bim, calls = pd.concat([bim, pd.DataFrame(probes)], ignore_index=True), np.concatenate([calls, more_calls])
     order = np.lexsort((bim["id"].to_numpy(str), bim["pos"], pd.factorize(bim["chrom"])[0]))
     bim, calls = bim.iloc[order].assign(cm=0), calls[order]
-    if array == LOWER_CASE:
-        bim = bim.assign(chrom="chr" + bim["chrom"], a1=bim["a1"].str.lower(), a2=bim["a2"].str.lower())
     bed.write_fileset(prefix, calls, bim, fam)

@@ -1,17 +1,28 @@
 """A whole simulated study: people, genotypes, resources and ROI time series, with what was planted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gcamccl.atlas import read_atlas
-from gcamccl.simulate import arrays, connectome, genetic_truth, genome, gtex, layout
+from gcamccl.simulate import (
+    array_people,
+    arrays,
+    connectome,
+    genetic_truth,
+    genome,
+    gtex,
+    layout,
+    probe_faults,
+    relatives,
+)
 from gcamccl.simulate.people import simulate_people
 from gcamccl.workflow.files import atomic, write_json, write_tsv
 
 # One independent random stream a part, so that changing one part leaves the others as they were.
-STREAMS = ("genome", "truth", "people", "arrays", "gtex", "gene_sets", "connectome", "series")
+STREAMS = ("genome", "truth", "people", "arrays", "gtex", "gene_sets", "connectome", "series", "relatives")
 
 
 def simulate_study(settings, chromosomes, folder, say=print):
@@ -43,6 +54,8 @@ def simulate_study(settings, chromosomes, folder, say=print):
     world = genome.simulate_genome(
         len(rows), settings["n_reference"], chromosomes, settings["snps_per_mb"], rng["genome"]
     )
+    pairs = relatives.choose_pairs(world.populations, rng["relatives"])
+    world = relatives.with_relatives(world, pairs, rng["relatives"])
     planted = genetic_truth.choose_truth(world, settings, rng["truth"])
     causal = planted["causal_snps"]
     people = simulate_people(
@@ -52,10 +65,20 @@ def simulate_study(settings, chromosomes, folder, say=print):
         rng["people"],
     )
 
+    people = replace(people, table=relatives.adjust_people(people.table, pairs))
+
     say("arrays, reference panel, GTEx, genes, gene sets")
     ids = [row["genotype_id"] for row in rows]
     protect = {*causal["id"], *planted["eqtl_snps"]}
-    faults = arrays.write_arrays(world, ids, people.table["sex"], study / "genotypes", rng["arrays"], protect=protect)
+    apart = [(pair.one, pair.other) for pair in pairs if pair.kind == "same DNA"]
+    faults = arrays.write_arrays(
+        world, ids, people.table["sex"], study / "genotypes", rng["arrays"], protect=protect, apart=apart
+    )
+    table, faults, _ = array_people.plant(
+        study / "genotypes", ids, people.table, faults, world.populations, pairs, chromosomes, rng["relatives"]
+    )
+    probe_faults.write_dialects(study / "genotypes")
+    people = replace(people, table=table)
     arrays.write_reference(world, study / "reference")
     gtex.write_gtex(
         world, planted["eqtl_snps"], planted["expressed_genes"], layout.TISSUES, study / "gtex", rng["gtex"]
@@ -82,6 +105,16 @@ def simulate_study(settings, chromosomes, folder, say=print):
         "eqtl_snps": planted["eqtl_snps"],
         "expressed_genes": planted["expressed_genes"],
         "genotype_faults": {name: table.to_dict("records") for name, table in faults.items()},
+        "relatives": [
+            {
+                "genotype_id_1": ids[pair.one],
+                "genotype_id_2": ids[pair.other],
+                "kind": pair.kind,
+                "family_id": pair.family,
+            }
+            for pair in pairs
+        ],
+        "populations": dict(zip(ids, world.populations.tolist(), strict=True)),
     }
     write_json(files["truth"], truth)
     return sorted(str(path.relative_to(folder)) for path in study.rglob("*") if path.is_file())

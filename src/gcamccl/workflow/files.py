@@ -75,6 +75,24 @@ def write_tsv(path, table):
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.9g")
 
 
+def write_large_tsv(path, table):
+    """Write a DataFrame without missing values as TSV by pyarrow: some ten times faster than `write_tsv`."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if table.isna().any(axis=None):
+        raise ValueError(f"{Path(path).name}: has missing values")
+    texts = table.select_dtypes(exclude="number")
+    if any('"' in text for column in texts for text in texts[column]):
+        write_tsv(path, table)  # pyarrow quotes all texts or none
+        return
+    # pyarrow quotes the header whatever it is told
+    options = csv.WriteOptions(delimiter="\t", quoting_style="none", include_header=False)
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        file.write(("\t".join(table.columns) + "\n").encode())
+        csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), file, options)
+
+
 def read_tsv(path, columns=(), **kwargs):
     """Read a TSV into a DataFrame; ``n/a`` and empty cells are missing.
 

@@ -68,7 +68,7 @@ STAGES = (
         "genotype_qc",
         "validate, harmonise and merge arrays, PLINK quality control, attrition",
         study=("genotypes", "chromosomes", "known_positions", "reference_panel"),
-        participants=("participant_id", "genotype_id"),
+        participants=("participant_id", "genotype_id", "sex", "family_id"),
         scripts=("genotype_qc",),
     ),
     Stage(

@@ -1,20 +1,8 @@
-"""Who and what was left out: flow of people, attrition of SNPs and people."""
+"""Who was left out: flow of people from the study to the two groups."""
 
 from matplotlib.patches import FancyBboxPatch
 
 from gcamccl.report.figures import style
-
-STEPS = {
-    "hwe": "Hardy-Weinberg",
-    "maf": "allele frequency",
-    "ld": "LD pruning",
-    "snp_missing": "missing per SNP",
-    "sample_missing": "missing per sample",
-    "gene_bodies": "in gene bodies",
-    "eqtl": "of these eQTLs",
-    "expressed": "of these in expressed genes",
-    "loci": "either",
-}
 
 
 def people(steps, groups):
@@ -68,53 +56,3 @@ def _box(axis, x, y, width, text, colour, size=9, height=0.6):
 
 def _arrow(axis, start, end):
     axis.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "->", "color": "#556270", "lw": 1.2})
-
-
-def attrition(table, loci):
-    """SNPs and people left after each step of genotype quality control, and SNPs after each step of the eQTL filter.
-
-    Parameters
-    ----------
-    table : DataFrame
-        step, snps_in, snps_out, samples_in, samples_out (``genotype_qc/attrition.tsv``).
-    loci : DataFrame
-        step, snps (``eqtl_filter/attrition.tsv``).
-    """
-    steps = [*map(step_label, table["step"]), *("loci: " + loci["step"].map(step_label))]
-    counts = [*table["snps_out"], *loci["snps"]]
-    before = [*table["snps_in"], *([None] * len(loci))]
-    drawing, axes = style.figure(7.2, 0.27 * len(steps) + 1.1, columns=2, width_ratios=(3, 1.6))
-    for axis, values, starts, names, title in (
-        (axes[0], counts, before, steps, "SNPs"),
-        (axes[1], list(table["samples_out"]), list(table["samples_in"]), None, "people"),
-    ):
-        places = range(len(values))
-        present = [0 if value != value else value for value in values]
-        colours = ["#56B4E9"] * len(table) + [style.COLOURS["accent"]] * (len(values) - len(table))
-        axis.barh(places, present, color=colours, height=0.7)
-        largest = max([*present, 1])
-        for place, (value, start) in enumerate(zip(values, starts, strict=True)):
-            if value != value:
-                continue
-            lost = (
-                f"  (−{style.thousands(start - value)})"
-                if start is not None and start == start and start > value
-                else ""
-            )
-            axis.text(present[place] + largest * 0.02, place, style.thousands(value) + lost, va="center", fontsize=7.5)
-        axis.set_ylim(len(steps) - 0.4, -0.6)
-        axis.set_xlim(0, largest * 1.45)
-        axis.set_yticks(list(places) if names else [], [_wrap(name) for name in names] if names else [], fontsize=8)
-        axis.set_title(title)
-        axis.xaxis.set_major_locator(style.plt.MaxNLocator(4))
-        axis.tick_params(axis="x", labelsize=7.5)
-    return drawing
-
-
-def step_label(step):
-    """A step's name in words."""
-    return STEPS.get(str(step), str(step).replace("_", " "))
-
-
-def _wrap(name, width=34):
-    return name if len(name) <= width else name[: width - 1] + "…"

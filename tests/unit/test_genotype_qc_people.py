@@ -1,0 +1,551 @@
+"""genotype_qc, people: planted relatives, sexes, mixtures and ancestries are found, and the numbers are others' too."""
+
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from genetics_fixture import make_people, quiet, settings
+from sklearn.decomposition import PCA
+
+from gcamccl.genotype_qc import ancestry, bed, hardy_weinberg, heterozygosity, pipeline, relatedness, sex_check
+from gcamccl.workflow.files import read_tsv, write_large_tsv
+
+FILTERS = {"remove_sex_mismatch": True, "remove_heterozygosity_outliers": True, "remove_related": True}
+
+
+def plink(program, *words):
+    subprocess.run(list(map(str, [program, *words])), check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return make_people(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="module")
+def result(study, tmp_path_factory):
+    """The stage's account and its scratch folder."""
+    folder = tmp_path_factory.mktemp("qc")
+    account = pipeline.prepare(
+        study.genotypes, settings("genotype_qc"), folder, folder / "qc", participants=study.participants, say=quiet
+    )
+    return account, folder
+
+
+@pytest.fixture(scope="module")
+def calls(result):
+    """Copies of A1 at the independent SNPs (SNPs, people) and the ids of the people."""
+    _, folder = result
+    fam, n_snps = bed.read_fam(folder / "independent"), len(bed.read_bim(folder / "independent"))
+    return bed.read_bed(folder / "independent", len(fam), np.arange(n_snps)), list(fam["iid"])
+
+
+def who(study, fault):
+    table = study.faults["people"]
+    return set(table["genotype_id"][table["fault"] == fault])
+
+
+def names(study, pair):
+    return frozenset((study.people[pair.one], study.people[pair.other]))
+
+
+# --- relatives
+
+
+def test_planted_relatives_are_found_and_nobody_else(study, result):
+    table = result[0].relatedness
+    mixed = table["flag"] == "mixed_sample"
+    found = {
+        frozenset((row.genotype_id_1, row.genotype_id_2)): (row.relation, row.declared, row.flag)
+        for row in table[~mixed].itertuples()
+    }
+    relation = {"same DNA": "duplicate or monozygotic twin", "strangers": "unrelated"}
+    flag = {
+        ("same DNA", False): "same_dna",
+        ("full siblings", False): "undeclared",
+        ("strangers", True): "declared_not_related",
+    }
+    planted = {
+        names(study, pair): (
+            relation.get(pair.kind, pair.kind),
+            pair.family is not None,
+            flag.get((pair.kind, pair.family is not None)),
+        )
+        for pair in study.pairs
+    }
+    assert len(planted) == 5
+    assert found == planted
+    # Of the mixed sample only pairs of the second degree or closer: who it is mixed with.
+    (victim,) = who(study, "contaminated")
+    assert mixed.any()
+    for row in table[mixed].itertuples():
+        assert victim in (row.genotype_id_1, row.genotype_id_2)
+        assert row.kinship > relatedness.SECOND
+
+
+def test_kinship_is_the_formula(result, tmp_path):
+    """Equation 11 of Manichaikul et al. 2010, on calls counted here, and PLINK 2 called by hand."""
+    account, folder = result
+    paper = settings("genotype_qc")
+    common = ["--geno", paper["max_snp_missing"], "--maf", ancestry.COMMON]
+    plink("plink2", "--bfile", folder / "merged", *common, "--make-bed", "--out", tmp_path / "common")
+    fam, bim = bed.read_fam(tmp_path / "common"), bed.read_bim(tmp_path / "common")
+    copies = bed.read_bed(tmp_path / "common", len(fam), np.arange(len(bim)))
+    place = {name: number for number, name in enumerate(fam["iid"])}
+    plink("plink2", "--bfile", tmp_path / "common", "--make-king-table", "--out", tmp_path / "hand")
+    hand = pd.read_csv(tmp_path / "hand.kin0", sep="\t", dtype=str)
+    hand = {frozenset((a, b)): float(k) for a, b, k in zip(hand["IID1"], hand["IID2"], hand["KINSHIP"], strict=True)}
+    assert len(account.relatedness) >= 5
+    for row in account.relatedness.itertuples():
+        one, other = copies[:, place[row.genotype_id_1]], copies[:, place[row.genotype_id_2]]
+        both = (one >= 0) & (other >= 0)
+        one, other = one[both], other[both]
+        het_het, opposite = ((one == 1) & (other == 1)).sum(), (np.abs(one - other) == 2).sum()
+        hets = min((one == 1).sum(), (other == 1).sum())
+        kinship = (het_het - 2 * opposite) / (2 * hets) + 0.5 - ((one == 1).sum() + (other == 1).sum()) / (4 * hets)
+        assert row.kinship == pytest.approx(kinship, abs=1e-5)
+        assert row.ibs0 == pytest.approx(opposite / both.sum(), abs=1e-5)
+        assert row.n_snps == both.sum()
+        assert row.kinship == hand[frozenset((row.genotype_id_1, row.genotype_id_2))]
+    listed = {frozenset(pair) for pair in account.relatedness[["genotype_id_1", "genotype_id_2"]].to_numpy()}
+    (victim,) = {name for name in account.samples["genotype_id"] if "related_to_many" in flags(account, name)}
+    close = {pair for pair, kinship in hand.items() if kinship > relatedness.THIRD and victim not in pair}
+    assert close <= listed
+
+
+def flags(account, name):
+    text = account.samples.set_index("genotype_id")["flags"][name]
+    return text.split(";") if isinstance(text, str) else []
+
+
+def test_how_many_snps_tell_relatives():
+    """The noise of kinship that `KINSHIP_NOISE` states, of unrelated people at independent SNPs."""
+    assert relatedness.lowest_kinship(100_000) == relatedness.THIRD
+    assert relatedness.lowest_kinship(3000) == relatedness.SECOND
+    assert relatedness.lowest_kinship(500) == relatedness.FIRST
+    assert relatedness.lowest_kinship(50) is None
+    rng = np.random.default_rng(0)
+    for n_snps in (500, 4000):
+        copies = rng.binomial(2, rng.uniform(0.1, 0.9, (n_snps, 1)), (n_snps, 60))
+        het = (copies == 1).astype(float)
+        opposite = (copies == 0).T.astype(float) @ (copies == 2)
+        opposite += opposite.T
+        hets = het.sum(axis=0)
+        least = np.minimum.outer(hets, hets)
+        kinship = (het.T @ het - 2 * opposite) / (2 * least) + 0.5 - np.add.outer(hets, hets) / (4 * least)
+        spread = kinship[np.triu_indices(60, 1)].std() * np.sqrt(n_snps)
+        assert spread == pytest.approx(relatedness.KINSHIP_NOISE, rel=0.15)
+
+
+def test_the_fewest_are_removed_and_the_poorer_of_two():
+    pairs = [("a", "b"), ("b", "c"), ("d", "e")]
+    rates = {"a": 0.9, "b": 0.99, "c": 0.9, "d": 0.99, "e": 0.98}
+    assert sorted(relatedness.fewest_to_remove(pairs, rates)) == ["b", "e"]
+    assert relatedness.fewest_to_remove([], rates) == []
+
+
+# --- sex
+
+
+def test_sexes_are_found_and_wrong_ones_flagged(study, result):
+    account, _ = result
+    samples = account.samples.set_index("genotype_id")
+    true = pd.Series(study.table["sex"].to_numpy(), index=study.people)
+    for name in who(study, "wrong_sex"):
+        true[name] = {"M": "F", "F": "M"}[true[name]]
+    (victim,) = who(study, "contaminated")
+    found = samples["genotype_sex"].drop(victim)
+    clear = found[found != "unclear"]
+    assert len(clear) >= len(found) - 3  # women of small arrays may be above F = 0.2
+    assert (clear == true[clear.index]).all()
+    mismatched = {name for name in samples.index if "sex_mismatch" in flags(account, name)}
+    assert mismatched == who(study, "wrong_sex")
+    assert {n for n in samples.index if "recorded_sexes_differ" in flags(account, n)} == who(study, "wrong_fam_sex")
+    y = account.sex.dropna(subset=["genotype_sex"]).query("genotype_sex != 'unclear'")
+    assert (y.loc[y["genotype_sex"] == "M", "y_call_rate"] > sex_check.Y_CALLED).all()
+    assert (y.loc[y["genotype_sex"] == "F", "y_call_rate"] < sex_check.Y_CALLED).all()
+
+
+def test_f_of_x_is_plinks_called_by_hand(study, result, tmp_path):
+    prefix = study.genotypes[0]
+    plink("plink1.9", "--bfile", prefix, "--split-x", "b37", "no-fail", "--make-bed", "--out", tmp_path / "split")
+    plink(
+        "plink1.9",
+        "--bfile",
+        tmp_path / "split",
+        "--chr",
+        "23",
+        "--indep-pairwise",
+        50,
+        5,
+        0.5,
+        "--out",
+        tmp_path / "x",
+    )
+    plink(
+        "plink1.9",
+        "--bfile",
+        tmp_path / "split",
+        "--extract",
+        tmp_path / "x.prune.in",
+        "--check-sex",
+        "--out",
+        tmp_path / "x",
+    )
+    hand = pd.read_csv(tmp_path / "x.sexcheck", sep=r"\s+").set_index("IID")
+    own = result[0].sex.query("array == 'hh610'").set_index("genotype_id")
+    assert np.allclose(own["f"], hand.loc[own.index, "F"], atol=1e-6)
+    code = own["genotype_sex"].map({"M": 1, "F": 2, "unclear": 0})
+    assert (code == hand.loc[own.index, "SNPSEX"]).all()
+
+
+def test_pseudo_autosomal_snps_do_not_count(study, tmp_path):
+    bim, fam = bed.read_bim(study.genotypes[0]), bed.read_fam(study.genotypes[0])
+    moved = bim.assign(pos=bim["pos"].where(bim["chrom"] != "23", 1_000_000))
+    table, notes = sex_check.sex_check(study.genotypes[0], moved, fam, "hh610", tmp_path / "s")
+    assert table["f"].isna().all()
+    assert table["genotype_sex"].isna().all()
+    assert "hh610: 0 SNPs on X" in notes[0]
+
+
+def test_arrays_that_disagree_on_sex():
+    table = pd.DataFrame({"genotype_id": ["a", "a", "b", "b", "c"], "genotype_sex": ["M", "F", "M", None, None]})
+    assert sex_check.of_people(table).fillna("?").to_dict() == {"a": "unclear", "b": "M", "c": "?"}
+
+
+# --- ancestry, heterozygosity
+
+
+def test_components_are_those_of_scikit_learn_and_show_the_populations(study, result, calls):
+    account, folder = result
+    copies, ids = calls
+    fit = set((folder / "pca.fit").read_text().split())
+    pairs = account.relatedness[account.relatedness["kinship"] > 0.0884]
+    assert not any(a in fit and b in fit for a, b in pairs[["genotype_id_1", "genotype_id_2"]].to_numpy())
+    assert fit.isdisjoint(who(study, "sample_missing"))
+    rows = [row for row, name in enumerate(ids) if name in fit]
+    own = np.where(copies[:, rows] < 0, np.nan, copies[:, rows].astype(float))
+    p = np.nanmean(own, axis=1, keepdims=True) / 2
+    standard = np.nan_to_num((own - 2 * p) / np.sqrt(2 * p * (1 - p)))
+    other = PCA(2, svd_solver="full").fit_transform(standard.T)
+    table = account.samples.set_index("genotype_id").loc[[ids[row] for row in rows]]
+    assert abs(np.corrcoef(table["pc1"], other[:, 0])[0, 1]) > 0.9999
+    assert abs(np.corrcoef(table["pc2"], other[:, 1])[0, 1]) > 0.95
+    values = PCA(svd_solver="full").fit(standard.T).explained_variance_ratio_
+    assert account.eigenvalues["variance_share"].iloc[0] == pytest.approx(values[0], rel=0.02)
+    assert list(account.eigenvalues["stands_out"]) == [True, False, False, False, False]
+    everybody = account.samples.set_index("genotype_id").reindex(study.people)
+    assert abs(np.corrcoef(everybody["pc1"], study.populations)[0, 1]) > 0.97
+    kept = list(bed.read_fam(folder / "qc")["iid"])
+    assert list(account.pca["genotype_id"]) == kept
+    assert np.allclose(account.pca["pc3"], everybody.loc[kept, "pc3"])
+
+
+def test_projected_people_lie_among_their_own(study, result, tmp_path):
+    """Left out of the fit, a third of the people land where the others of their population are, not nearer to 0."""
+    _, folder = result
+    n_snps = len(bed.read_bim(folder / "independent"))
+    ids = bed.read_fam(folder / "independent")["iid"]
+    relatives = {person for pair in study.pairs for person in (study.people[pair.one], study.people[pair.other])}
+    fit = {name for number, name in enumerate(ids) if number % 3 and name not in relatives}
+    table, values, _ = ancestry.components(folder / "independent", n_snps, fit, 5, tmp_path / "p")
+    population = study.populations[[study.people.index(name) for name in table["genotype_id"]]]
+    strangers = ~table["fitted"] & ~table["genotype_id"].isin(relatives)
+    assert strangers.sum() > 30
+    gap = {}
+    for kind, rows in (("fitted", table["fitted"]), ("projected", strangers)):
+        means = table[rows].groupby(population[rows])["pc1"].mean()
+        gap[kind] = means[1] - means[0]
+    assert gap["projected"] / gap["fitted"] == pytest.approx(1, abs=0.05)
+    raw = values["eigenvalue"].iloc[0]
+    trace = raw / values["variance_share"].iloc[0]
+    assert ancestry.shrinkage(np.r_[raw, np.full(9, 1.3)], trace, len(fit))[0] < 0.9
+
+
+def test_groups_are_the_populations(study, result):
+    account, _ = result
+    group = account.samples.set_index("genotype_id")["group"].reindex(study.people)
+    assert group.notna().all()
+    assert set(zip(group, study.populations, strict=True)) == {("group1", 0), ("group2", 1)}
+
+
+def test_one_population_is_one_group(study, result, tmp_path):
+    _, folder = result
+    ids = list(bed.read_fam(folder / "independent")["iid"])
+    major = {name for name in ids if study.populations[study.people.index(name)] == 0}
+    major -= {study.people[person] for pair in study.pairs for person in (pair.one, pair.other)}
+    n_snps = len(bed.read_bim(folder / "independent"))
+    table, values, _ = ancestry.components(folder / "independent", n_snps, major, 5, tmp_path / "p")
+    assert not values["stands_out"].any()
+    groups, notes = ancestry.groups(table, values, 30)
+    assert set(groups) == {"group1"}
+    assert "one group" in notes[0]
+
+
+def test_small_groups_are_none():
+    rng = np.random.default_rng(0)
+    sizes, centres = (120, 60, 8), np.array([[0, 0], [1, 0], [0, 1.5]])
+    points = np.concatenate([rng.normal(c, 0.05, (n, 2)) for n, c in zip(sizes, centres, strict=True)])
+    table = pd.DataFrame(points, columns=["pc1", "pc2"])
+    table.insert(0, "genotype_id", [f"p{n}" for n in range(len(table))])
+    table.insert(1, "fitted", np.arange(len(table)) % 10 > 0)
+    values = pd.DataFrame({"component": ["pc1", "pc2"], "stands_out": True})
+    groups, notes = ancestry.groups(table, values, 30)
+    assert set(groups[:120]) == {"group1"}
+    assert set(groups[120:180]) == {"group2"}
+    assert groups[180:].isna().all()
+    assert notes == ["8 people are in no ancestry group of at least 30"]
+
+
+def test_long_range_ld_is_left_out(result, tmp_path):
+    _, folder = result
+    bim = bed.read_bim(folder / "independent")
+    inside = [
+        ((bim["chrom"] == str(chrom)) & bim["pos"].between(1e6 * start, 1e6 * end)).sum()
+        for chrom, start, end in ancestry.LONG_RANGE_LD_MB
+    ]
+    assert sum(inside) == 0
+    everything = bed.read_bim(folder / "merged")
+    assert ((everything["chrom"] == "6") & everything["pos"].between(25e6, 35e6)).any()
+    assert len(bim) > 4000
+
+
+def test_heterozygosity_is_the_formula(study, result, calls):
+    """F = (observed - expected homozygotes) / (called - expected), by the allele frequencies of the group."""
+    account, _ = result
+    copies, ids = calls
+    samples = account.samples.set_index("genotype_id").loc[ids]
+    assert np.allclose(samples["heterozygosity"], (copies == 1).sum(axis=0) / (copies >= 0).sum(axis=0), atol=1e-9)
+    own = (samples["group"] == "group1").to_numpy()
+    group = copies[:, own]
+    called = group >= 0
+    p = np.where(called, group, 0).sum(axis=1) / (2 * called.sum(axis=1))
+    expected = (called * (1 - 2 * p * (1 - p))[:, None]).sum(axis=0)
+    observed = (called & (group != 1)).sum(axis=0)
+    f = (observed - expected) / (called.sum(axis=0) - expected)
+    assert np.allclose(samples["f"][own], f, atol=1e-5)
+    rate = samples["heterozygosity"][own]
+    assert np.allclose(samples["heterozygosity_z"][own], (rate - rate.mean()) / rate.std(), atol=1e-6)
+    assert samples["f"][~own].isna().all()  # fewer than 50 people
+
+
+def test_the_mixed_sample_is_flagged(study, result):
+    account, _ = result
+    high = {name for name in account.samples["genotype_id"] if "high_heterozygosity" in flags(account, name)}
+    assert high == who(study, "contaminated")
+    assert list(heterozygosity.outliers([0, 3.1, -3.1, np.nan], 3)) == [
+        *(None, "high_heterozygosity", "low_heterozygosity", None)
+    ]
+    warnings = account.notes.query("level == 'warning'")["text"].str.cat(sep="\n")
+    assert f"{high.pop()} looks related to" in warnings
+    assert "same DNA" in warnings
+
+
+# --- Hardy-Weinberg
+
+
+def exact_p(het, hom_1, hom_2):
+    """Sum of the probabilities of all tables no likelier than the observed one, given the allele counts."""
+    from math import exp, lgamma, log
+
+    n, rare = het + hom_1 + hom_2, 2 * min(hom_1, hom_2) + het
+
+    def probability(h):
+        one = (rare - h) // 2
+        two = n - h - one
+        counts = h * log(2) + lgamma(n + 1) - lgamma(h + 1) - lgamma(one + 1) - lgamma(two + 1)
+        return exp(counts + lgamma(rare + 1) + lgamma(2 * n - rare + 1) - lgamma(2 * n + 1))
+
+    p = {h: probability(h) for h in range(rare % 2, rare + 1, 2)}
+    assert sum(p.values()) == pytest.approx(1)
+    return sum(value for value in p.values() if value <= p[het] * (1 + 1e-9))
+
+
+def test_hardy_weinberg_is_exact_within_groups_and_over_all(result):
+    account, folder = result
+    fam, bim = bed.read_fam(folder / "merged"), bed.read_bim(folder / "merged")
+    assert list(account.hwe["id"]) == list(bim["id"])
+    group = account.samples.set_index("genotype_id")["group"].loc[fam["iid"]].to_numpy()
+    rows = np.r_[np.argsort(account.hwe["p"].to_numpy())[:10], np.arange(0, len(bim), len(bim) // 20)]
+    copies = bed.read_bed(folder / "merged", len(fam), rows)
+    for row, own in zip(rows, copies, strict=True):
+        for column, who_counts in (
+            ("p", slice(None)),
+            ("p_group1", group == "group1"),
+            ("p_group2", group == "group2"),
+        ):
+            counts = [(own[who_counts] == value).sum() for value in (1, 0, 2)]
+            assert account.hwe[column].iloc[row] == pytest.approx(exact_p(*counts), rel=1e-4)
+    plink("plink1.9", "--bfile", folder / "merged", "--hardy", "--allow-no-sex", "--out", folder / "old")
+    old = pd.read_csv(folder / "old.hwe", sep=r"\s+")
+    assert np.allclose(account.hwe["p"], old["P"], rtol=2e-3)  # PLINK 1.9 prints four digits
+
+
+@pytest.fixture(scope="module")
+def structured(tmp_path_factory):
+    """Two populations far apart (F_ST 0.15), nothing else wrong, but ten SNPs without heterozygotes."""
+    folder = tmp_path_factory.mktemp("wahlund")
+    rng = np.random.default_rng(1)
+    n_snps, population = 3000, np.repeat([0, 1], 100)
+    ancestral = rng.uniform(0.2, 0.8, (n_snps, 1))
+    frequency = rng.beta(ancestral * 0.85 / 0.15, (1 - ancestral) * 0.85 / 0.15, (n_snps, 2)).clip(0.05, 0.95)
+    copies = rng.binomial(2, frequency[:, population]).astype(np.int8)
+    copies[:10] = 2 * rng.integers(0, 2, (10, 200))
+    bim = pd.DataFrame({"chrom": 1 + np.arange(n_snps) % 22, "id": [f"rs{n}" for n in range(n_snps)], "cm": 0})
+    bim["pos"], bim["a1"], bim["a2"] = 1000 * (1 + np.arange(n_snps)), "A", "G"
+    order = np.lexsort((bim["pos"], bim["chrom"]))
+    ids = [f"p{n:03d}" for n in range(200)]
+    fam = pd.DataFrame({"fid": ids, "iid": ids, "father": "0", "mother": "0", "sex": "0", "phenotype": "-9"})
+    bed.write_fileset(folder / "array", copies[order], bim.iloc[order], fam)
+    return folder
+
+
+def test_pooled_tests_remove_sound_snps_and_it_is_said(structured, tmp_path):
+    said = []
+    account = pipeline.prepare(
+        [structured / "array"], settings("genotype_qc"), tmp_path, tmp_path / "qc", say=said.append
+    )
+    counts = account.hwe_summary.iloc[0]
+    assert counts["n_groups"] == 2
+    assert counts["pooled"] > 100
+    assert counts["within"] <= 12
+    assert counts["far_more"]
+    note = account.notes.query("check == 'hwe'").iloc[0]
+    assert note["level"] == "warning"
+    assert "Wahlund" in note["text"]
+    assert any(line.startswith("WARNING: hwe:") for line in said)
+    gone = account.dropped.query("step == 'hwe'")["id"]
+    assert len(gone) == counts["pooled"]  # the paper's filter, all the same
+    within = settings("genotype_qc", hwe_within_ancestry=True)
+    other = pipeline.prepare([structured / "array"], within, tmp_path, tmp_path / "qc2", say=quiet)
+    steps = other.attrition.set_index("step")
+    assert "hwe" not in steps.index
+    lost = other.dropped.query("step == 'hwe_within_ancestry'")
+    assert steps.loc["hwe_within_ancestry", "snps_in"] - steps.loc["hwe_within_ancestry", "snps_out"] == len(lost)
+    assert {f"rs{n}" for n in range(10)} <= set(lost["id"])
+    assert len(lost) == counts["within"]
+    assert lost["reason"].str.fullmatch(r"hwe_p < 1e-05 within group[12]").all()
+    # PLINK's own filter in each group
+    failed = set()
+    for group, members in other.samples.groupby("group"):
+        (tmp_path / group).write_text("".join(f"{name}\t{name}\n" for name in members["genotype_id"]))
+        keep = ["--keep", tmp_path / group, "--hwe", 1e-5, "--write-snplist", "--out", tmp_path / group]
+        plink("plink2", "--bfile", tmp_path / "merged", *keep)
+        failed |= set(other.hwe["id"]) - set((tmp_path / f"{group}.snplist").read_text().split())
+    assert set(lost["id"]) == failed
+
+
+def test_far_more_needs_a_ratio_and_a_share():
+    table = pd.DataFrame({"id": [f"rs{n}" for n in range(1000)], "p": 1.0, "p_group1": 1.0})
+    table.loc[:3, "p"] = 0
+    assert not hardy_weinberg.summary(table, 1e-5)["far_more"]
+    table.loc[:8, "p"] = 0
+    assert hardy_weinberg.summary(table, 1e-5)["far_more"]
+    table.loc[:4, "p_group1"] = 0
+    assert not hardy_weinberg.summary(table, 1e-5)["far_more"]
+    assert "Wahlund" not in hardy_weinberg.sentence(hardy_weinberg.summary(table, 1e-5))
+
+
+# --- filters, accounts
+
+
+def test_by_default_nobody_is_removed_for_these(result):
+    account, _ = result
+    steps = list(account.attrition["step"])
+    assert steps[steps.index("merge") :] == ["merge", "hwe", "maf", "ld", "snp_missing", "sample_missing"]
+
+
+def test_filters_that_are_on_have_their_own_rows(study, tmp_path):
+    account = pipeline.prepare(
+        study.genotypes, settings("genotype_qc", **FILTERS), tmp_path, tmp_path / "qc", study.participants, say=quiet
+    )
+    steps = list(account.attrition["step"])
+    assert steps[steps.index("merge") + 1 :] == [
+        *("sex_mismatch", "heterozygosity", "related", "hwe", "maf", "ld", "snp_missing", "sample_missing")
+    ]
+    people_left = account.attrition[["samples_in", "samples_out"]].iloc[steps.index("merge") :].to_numpy()
+    assert (people_left[1:, 0] == people_left[:-1, 1]).all()
+    gone = account.dropped.query("kind == 'sample'").groupby("step")["id"].agg(set)
+    assert gone["sex_mismatch"] == who(study, "wrong_sex")
+    assert who(study, "contaminated") <= gone["heterozygosity"]
+    related = [names(study, pair) for pair in study.pairs if pair.kind != "strangers"]
+    left = set(bed.read_fam(tmp_path / "qc")["iid"])
+    assert all(len(pair & left) < 2 for pair in related)
+    before = [pair for pair in related if not pair & (gone["sex_mismatch"] | gone["heterozygosity"])]
+    assert len(gone["related"]) == len(before)
+    rate = account.samples.set_index("genotype_id")["call_rate"]
+    for pair in before:
+        (out,) = pair & gone["related"]
+        (kept,) = pair - {out}
+        assert rate[out] <= rate[kept]
+    # As few as PLINK's own filter removes
+    cutoff = [*ancestry.common_snps(settings("genotype_qc")), "--king-cutoff", 0.0884, "--out", tmp_path / "cut"]
+    plink("plink2", "--bfile", tmp_path / "people.heterozygosity", *cutoff)
+    assert len((tmp_path / "cut.king.cutoff.out.id").read_text().splitlines()) - 1 == len(gone["related"])
+
+
+def test_everybody_is_in_the_table_of_people(study, result):
+    account, folder = result
+    samples = account.samples
+    assert set(samples["genotype_id"]) == set(study.people)
+    assert samples["genotype_id"].is_unique
+    kept = set(bed.read_fam(folder / "qc")["iid"])
+    assert set(samples.loc[samples["kept"], "genotype_id"]) == kept
+    gone = samples[~samples["kept"]]
+    assert set(gone["genotype_id"]) == who(study, "sample_missing")
+    assert set(gone["dropped_at"]) == {"sample_missing"}
+    assert samples.loc[samples["kept"], "reason"].isna().all()
+    (twice,) = who(study, "typed_twice")
+    assert samples.set_index("genotype_id").loc[twice, "arrays"] == "hh610;hh550"
+    assert (samples["participant_id"] == "sub-" + samples["genotype_id"]).all()
+    assert (samples["n_related"] > 0).sum() >= 8
+
+
+def test_people_who_are_no_participants_are_in_the_table_too(study, tmp_path):
+    table = read_tsv(study.participants, dtype=str).iloc[:100].drop(columns=["family_id", "sex"])
+    table.to_csv(tmp_path / "p.tsv", sep="\t", index=False)
+    account = pipeline.prepare(
+        study.genotypes, settings("genotype_qc"), tmp_path, tmp_path / "qc", tmp_path / "p.tsv", say=quiet
+    )
+    samples = account.samples.set_index("genotype_id")
+    assert set(samples.index) == set(study.people)
+    strangers = samples.loc[study.people[100:]]
+    assert (strangers["reason"] == "not_a_participant").all()
+    assert strangers["call_rate"].isna().all()
+    assert samples["sex"].isna().all()
+    # Without a sex in the table the .fam counts, which is wrong for one person more.
+    wrong = who(study, "wrong_sex") | who(study, "wrong_fam_sex")
+    assert {name for name in samples.index if "sex_mismatch" in flags(account, name)} == wrong
+
+
+@pytest.mark.parametrize(("n_people", "n_snps"), [(12, 300), (3, 40), (60, 5)])
+def test_few_people_or_snps_are_no_failure(n_people, n_snps, tmp_path):
+    rng = np.random.default_rng(n_people)
+    copies = rng.binomial(2, 0.4, (n_snps, n_people)).astype(np.int8)
+    copies[:, 0] = np.arange(n_snps) % 3  # everything varies
+    copies[:, 1] = 1
+    bim = pd.DataFrame({"chrom": "1", "id": [f"rs{n}" for n in range(n_snps)], "cm": 0})
+    bim["pos"], bim["a1"], bim["a2"] = 50_000 * (1 + np.arange(n_snps)), "A", "G"
+    ids = [f"p{n}" for n in range(n_people)]
+    fam = pd.DataFrame({"fid": ids, "iid": ids, "father": "0", "mother": "0", "sex": "0", "phenotype": "-9"})
+    bed.write_fileset(tmp_path / "a", copies, bim, fam)
+    on = settings("genotype_qc", maf=0.0, hwe_within_ancestry=True, **FILTERS)
+    account = pipeline.prepare([tmp_path / "a"], on, tmp_path, tmp_path / "qc", say=quiet)
+    assert set(account.samples["genotype_id"]) == set(ids)
+    assert list(account.pca.columns) == ["genotype_id", "pc1", "pc2", "pc3", "pc4", "pc5"]
+    notes = account.notes.query("level == 'note'")
+    assert {"sex", "relatedness", "ancestry", "heterozygosity", "hwe"} - set(notes["check"]) <= {"heterozygosity"}
+    assert "sex was not checked" in notes.query("check == 'sex'")["text"].iloc[0]
+    assert set(account.samples["group"]) == {"group1"}
+
+
+def test_large_tables_read_back(tmp_path):
+    table = pd.DataFrame({"id": ["rs1", "1:2:A:G"], "p": [1e-300, 0.123456789012]})
+    write_large_tsv(tmp_path / "x.tsv", table)
+    assert (tmp_path / "x.tsv").read_text().splitlines()[0] == "id\tp"
+    pd.testing.assert_frame_equal(read_tsv(tmp_path / "x.tsv"), table)
+    write_large_tsv(tmp_path / "y.tsv", table.assign(id=["rs1", 'a"b']))
+    assert list(read_tsv(tmp_path / "y.tsv")["id"]) == ["rs1", 'a"b']
+    with pytest.raises(ValueError, match=r"x\.tsv: has missing values"):
+        write_large_tsv(tmp_path / "x.tsv", table.assign(p=np.nan))
