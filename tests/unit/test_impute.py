@@ -11,6 +11,7 @@ from genetics_fixture import make
 from impute_fixture import (
     CHROM,
     REAL,
+    Cohort,
     aligned,
     calls_by_hand,
     fill,
@@ -262,3 +263,30 @@ def test_real_genotypes_are_filled_as_well_as_by_the_program_alone(tmp_path, met
     assert ours_right.mean() > mode_concordance(cohort) + 0.15
     assert result.summary["n_from_panel"] == hidden.sum()
     assert impute.in_words(result.summary).startswith("of ")
+
+
+def test_calls_masked_before_they_went_to_the_server_score_it(study, cohort, tmp_path):
+    """mask_for_server hides what impute looks at; a server that fills it rightly 9 times of 10 scores 0.9."""
+    bed.write_fileset(tmp_path / "qc", cohort.study.calls, cohort.study.bim, cohort.study.fam)
+    script = ROOT / "workflow" / "scripts" / "mask_for_server.py"
+    sh(sys.executable, script, "--genotypes", tmp_path / "qc", "--out", tmp_path / "up")
+    rows = np.arange(len(cohort.study.bim))
+    sent = bed.read_bed(tmp_path / "up" / "masked", len(cohort.study.fam), rows)
+    hidden = (sent < 0) & ~cohort.hidden
+    assert 0.015 < hidden.mean() < 0.025
+    assert (sent == cohort.study.calls)[~hidden].all()
+    wrong = hidden & (np.random.default_rng(1).random(hidden.shape) < 0.1)
+    answer = np.where(wrong, (cohort.truth + 1) % 3, cohort.truth)
+    back = Cohort(cohort.truth, impute.Study(CHROM, answer.astype(np.int8), cohort.study.bim, cohort.study.fam))
+    vcf_by_hand(back, tmp_path / "back.vcf")
+    for masked in (True, False):
+        more = {"masked_for_server": masked, "min_r2": 0, "imputed": tmp_path / "back.vcf"}
+        summary = fill(cohort, tmp_path / "run", method="external", **more).summary
+        assert summary["n_from_server"] == cohort.hidden.sum()
+        if masked:
+            assert summary["n_masked"] == hidden.sum()
+            assert summary["masked_concordance"] == 1 - wrong.sum() / hidden.sum()
+            assert summary["observed_concordance"] == 1
+        else:
+            assert (summary["n_masked"], summary["masked_concordance"]) == (0, None)
+            assert summary["observed_concordance"] < 1

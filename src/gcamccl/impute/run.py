@@ -133,7 +133,8 @@ def impute(
         options = programs.Options(chrom, the_map, settings["seed"], memory_mb, threads)
         program = method if method in programs.PHASERS else settings["phase_with"]
         if method == "external":
-            server = read_server(imputed, chrom, calls, bim, fam, settings["min_r2"], scratch, say)
+            seen = visible if settings["masked_for_server"] else calls
+            server = read_server(imputed, chrom, seen, bim, fam, settings["min_r2"], scratch, say)
             facts |= server.facts
             guess.take(server.filled, SERVER)
         elif reference and Path(reference).suffix == MSAV:
@@ -196,7 +197,9 @@ def _result(study, bim, settings, guess, missing, hidden, visible, facts):
     observed_changed = int((filled != calls)[~missing].sum())
     if observed_changed or (filled < 0).any():
         raise AssertionError(f"{observed_changed} observed calls changed, {(filled < 0).sum()} calls still missing")
-    masked = _masked(calls, guess, hidden & (guess.source != SERVER), visible)
+    if not settings["masked_for_server"]:  # it has seen them
+        hidden = hidden & (guess.source != SERVER)
+    masked = _masked(calls, guess, hidden, visible)
     row, person = np.nonzero(missing)
     mean = np.nan_to_num(score.mean_dosage(visible))
     dosage = guess.dosage[row, person].astype(float)
@@ -236,7 +239,7 @@ def _result(study, bim, settings, guess, missing, hidden, visible, facts):
         row.astype(np.int32),
         person.astype(np.int32),
         np.clip(dosage, 0, 2).astype(np.float32),
-        _snps(bim, guess, missing, hidden & (guess.source != SERVER), calls),
+        _snps(bim, guess, missing, hidden, calls),
         concordance,
         summary,
     )

@@ -76,7 +76,7 @@ STAGES = (
         "fill missing calls, chromosome by chromosome",
         needs=("genotype_qc",),
         study=("reference_panel", "genetic_map", "imputed"),
-        scripts=("impute",),
+        scripts=("impute", "mask_for_server"),
     ),
     Stage(
         "eqtl_filter",
