@@ -263,6 +263,45 @@ def test_projected_people_lie_among_their_own(study, result, tmp_path):
     assert ancestry.shrinkage(np.r_[raw, np.full(9, 1.3)], trace, len(fit))[0] < 0.9
 
 
+def test_the_way_of_large_studies_finds_the_same(study, result, tmp_path, monkeypatch):
+    account, folder = result
+    n_snps = len(bed.read_bim(folder / "independent"))
+    fit = {name for name in (folder / "pca.fit").read_text().split() if name != study.people[0]}
+    exact, _, _ = ancestry.components(folder / "independent", n_snps, fit, 5, tmp_path / "exact")
+    monkeypatch.setattr(ancestry, "MANY_PEOPLE", 10)
+    table, values, _ = ancestry.components(folder / "independent", n_snps, fit, 5, tmp_path / "p")
+    strangers = ~table["fitted"]
+    assert strangers.any()
+    sign = np.sign(np.corrcoef(exact["pc1"], table["pc1"])[0, 1])
+    assert np.allclose(exact["pc1"], sign * table["pc1"], atol=0.005)
+    assert list(values["stands_out"]) == [True, False, False, False, False]
+    assert values["variance_share"].iloc[0] == pytest.approx(account.eigenvalues["variance_share"].iloc[0], rel=0.05)
+
+
+def test_projections_are_the_formula(result, calls, tmp_path):
+    """Mean over the calls of the standardised genotype times its weight: missing calls draw nobody to 0."""
+    account, folder = result
+    copies, ids = calls
+    fit = set((folder / "pca.fit").read_text().split())
+    ancestry.components(folder / "independent", len(copies), fit, 5, tmp_path / "p")
+    bim = bed.read_bim(folder / "independent")
+    weights = pd.read_csv(tmp_path / "p.eigenvec.var", sep="\t").set_index("VAR")
+    known = bim["id"].isin(weights.index).to_numpy()
+    weights = weights.loc[bim["id"][known]]
+    same = weights["A1"].to_numpy() == bim["a1"][known].to_numpy()
+    own = np.where(copies[known] < 0, np.nan, copies[known])
+    own = np.where(same[:, None], own, 2 - own)
+    p = np.nanmean(own[:, [name in fit for name in ids]], axis=1, keepdims=True) / 2
+    scores = np.nanmean((own - 2 * p) / np.sqrt(2 * p * (1 - p)) * weights["PC1"].to_numpy()[:, None], axis=0)
+    table = account.samples.set_index("genotype_id").loc[ids]
+    projected = np.array([name not in fit for name in ids])
+    poor = (table["call_rate"] < 0.95).to_numpy()
+    assert (projected & poor).any()
+    ratio = table["pc1"].to_numpy()[projected] / scores[projected]
+    assert np.allclose(ratio, ratio[0], rtol=1e-4)
+    assert ratio[0] > table["pc1"].to_numpy()[~projected].std() / scores[~projected].std()  # shrinkage undone
+
+
 def test_groups_are_the_populations(study, result):
     account, _ = result
     group = account.samples.set_index("genotype_id")["group"].reindex(study.people)
