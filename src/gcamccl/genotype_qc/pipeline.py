@@ -9,6 +9,7 @@ import pandas as pd
 from gcamccl.genotype_qc import bed, hardy_weinberg, people, qc, sex_check, validate
 from gcamccl.genotype_qc.harmonise import harmonise
 from gcamccl.genotype_qc.merge import extract, merge
+from gcamccl.workflow.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,15 @@ def prepare(prefixes, settings, scratch, out, participants=None, say=print):
     hwe = hardy_weinberg.tests(current, left, Path(scratch) / "hwe")
     counts = hardy_weinberg.summary(hwe, settings["hwe_p"])
     notes.append(("hwe", "warning" if counts["far_more"] else "note", hardy_weinberg.sentence(counts)))
-    unfit = hardy_weinberg.fails_within(hwe, settings["hwe_p"]) if settings["hwe_within_ancestry"] else None
+    unfit = None
+    if settings["hwe_within_ancestry"]:
+        if not counts["n_groups"]:
+            raise InputError(
+                "genotype_qc.hwe_within_ancestry",
+                f"no ancestry group has at least {settings['min_group_people']} people",
+                "lower genotype_qc.min_group_people, or set hwe_within_ancestry: false",
+            )
+        unfit = hardy_weinberg.fails_within(hwe, settings["hwe_p"])
     final, steps, gone = qc.quality_control(current, settings, scratch, unfit)
     more, lost = more + steps, lost + gone
     for step, snps_in, snps_out, people_in, people_out in more:
