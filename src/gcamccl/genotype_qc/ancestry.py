@@ -20,6 +20,7 @@ LONG_RANGE_LD_MB = (
 )
 COMMON = 0.05  # minor allele frequency: rarer SNPs say little and cluster by error
 WINDOW_SNPS, STEP_SNPS = 50, 5  # of pruning, as PLINK's manual shows it
+MANY_PEOPLE = 5000  # above it PLINK 2's randomised --pca (Galinsky et al. 2016): the exact one needs people x people
 GROUP_COMPONENTS = 3  # enough to tell continental ancestries
 MAX_GROUPS = 6
 # A component is ancestry, not noise, if its eigenvalue exceeds the mean of all others by OUTSTANDING times what the
@@ -68,7 +69,7 @@ def independent_snps(prefix, settings, scratch):
 
 
 def components(prefix, n_snps, fit, number, scratch):
-    """Principal components of the people in `fit` (PLINK 1.9 ``--pca``), the others projected (PLINK 2 ``--score``).
+    """Principal components of the people in `fit` (PLINK ``--pca``), the others projected (PLINK 2 ``--score``).
 
     Relatives would make components of their own, so they are projected: PLINK's SNP weights are scored for everybody
     and brought to the scale of the eigenvectors by least squares over the people in `fit`, whose own eigenvectors are
@@ -112,18 +113,22 @@ def components(prefix, n_snps, fit, number, scratch):
     table.insert(0, "genotype_id", fam["iid"])
     table.insert(1, "fitted", fam["iid"].isin(fit))
     list_people(f"{scratch}.fit", [name for name in fam["iid"] if name in fit])
-    own = ["--bfile", prefix, "--keep", f"{scratch}.fit", "--maf", 1e-6]
+    own = ["--bfile", prefix, "--keep", f"{scratch}.fit", "--mac", 1]
     computed = min(max(number, REFERENCE), n_fit - 1, n_snps)
-    plink(*own, "--pca", computed, "header", "tabs", "var-wts", "--out", scratch)
-    vectors = pd.read_csv(f"{scratch}.eigenvec", sep="\t", dtype={"FID": str, "IID": str}).set_index("IID")
+    if n_fit > MANY_PEOPLE:
+        plink2(*own, "--pca", computed, "approx", "allele-wts", "--out", scratch)
+    else:
+        plink(*own, "--pca", computed, "header", "tabs", "var-wts", "--out", scratch)
+    vectors = pd.read_csv(f"{scratch}.eigenvec", sep="\t", dtype=str).rename(columns={"#IID": "IID"}).set_index("IID")
     rows = table["fitted"].to_numpy()
-    vectors = vectors.loc[table.loc[rows, "genotype_id"]].to_numpy()[:, 1 : 1 + possible].astype(float)
+    wanted = [f"PC{component}" for component in range(1, possible + 1)]
+    vectors = vectors.loc[table.loc[rows, "genotype_id"], wanted].to_numpy(float)
     table.loc[rows, names[:possible]] = vectors
     plink2(*own, "--freq", "--geno-counts", "cols=homref,refalt,homalt1", "--out", scratch)
     values = np.loadtxt(f"{scratch}.eigenval", ndmin=1)
     trace = _trace(f"{scratch}.gcount")
     if not rows.all():
-        scores = _scores(prefix, possible, scratch).loc[fam["iid"]].to_numpy()
+        scores = _scores(prefix, possible, scratch, n_fit > MANY_PEOPLE).loc[fam["iid"]].to_numpy()
         scale = (scores[rows] * vectors).sum(axis=0) / (scores[rows] ** 2).sum(axis=0)
         table.loc[~rows, names[:possible]] = scores[~rows] * scale / shrinkage(values, trace, n_fit)[:possible]
     found = empty.copy()
@@ -168,13 +173,16 @@ def shrinkage(values, trace, n_fit):
     return np.where(stands_out(values, trace, n_fit), factor, 1.0)
 
 
-def _scores(prefix, number, scratch):
-    """Everybody's scores by PLINK's SNP weights, up to a factor; DataFrame by genotype id."""
-    # Columns of .eigenvec.var: CHR, VAR, A1, A2, PC1 ...; of which A1 is the allele with the weight.
+def _scores(prefix, number, scratch, by_plink2):
+    """Everybody's mean score over their calls by PLINK's SNP weights, up to a factor; DataFrame by genotype id."""
+    # PLINK 1.9: CHR, VAR, A1, A2, PC1 ...; PLINK 2: #CHROM, ID, REF, ALT, A1, PC1 ...; the weight is A1's.
+    weights, allele = (f"{scratch}.eigenvec.allele", 5) if by_plink2 else (f"{scratch}.eigenvec.var", 3)
+    first = 6 if by_plink2 else 5
     plink2(
         "--bfile", prefix, "--read-freq", f"{scratch}.afreq",
-        "--score", f"{scratch}.eigenvec.var", 2, 3, "header", "variance-standardize", "cols=scoresums",
-        "--score-col-nums", f"5-{4 + number}", "--out", scratch,
+        "--score", weights, 2, allele, "header", "variance-standardize", "no-mean-imputation",
+        "cols=scoreavgs",
+        "--score-col-nums", f"{first}-{first + number - 1}", "--out", scratch,
     )  # fmt: skip
     return pd.read_csv(f"{scratch}.sscore", sep="\t", dtype={"#IID": str}).set_index("#IID")
 
@@ -184,6 +192,8 @@ def _trace(path):
     counts = pd.read_csv(path, sep="\t").iloc[:, -3:].to_numpy(float)
     n = counts.sum(axis=1)
     p = (counts[:, 1] + 2 * counts[:, 2]) / (2 * n)
+    varies = (p > 0) & (p < 1)  # PLINK counts before it filters
+    counts, n, p = counts[varies], n[varies], p[varies]
     spread = (counts * (np.arange(3) - 2 * p[:, None]) ** 2).sum(axis=1) / n
     return float(np.mean(spread / (2 * p * (1 - p))) * n.max())
 

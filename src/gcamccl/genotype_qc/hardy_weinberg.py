@@ -45,7 +45,7 @@ def _hardy(prefix, options, scratch, columns):
 
 
 def fails_within(table, threshold):
-    """SNPs that fail within at least one group: dict of id to the group with the lowest p."""
+    """SNPs that fail within at least one group: dict of id to the group with the lowest p; empty without groups."""
     columns = group_columns(table)
     if not columns:
         return {}
@@ -72,7 +72,8 @@ def summary(table, threshold):
     pooled = table["p"] < threshold
     within = table["id"].isin(fails_within(table, threshold))
     n_pooled, n_within = int(pooled.sum()), int(within.sum())
-    far_more = n_pooled > FAR_MORE * n_within and n_pooled - n_within > FAR_MORE_SHARE * len(table)
+    compared = bool(group_columns(table))
+    far_more = compared and n_pooled > FAR_MORE * n_within and n_pooled - n_within > FAR_MORE_SHARE * len(table)
     return {
         "n_snps": len(table),
         "threshold": threshold,

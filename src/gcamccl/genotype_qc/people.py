@@ -8,6 +8,7 @@ import pandas as pd
 
 from gcamccl.genotype_qc import ancestry, heterozygosity, relatedness, sex_check
 from gcamccl.genotype_qc.plink import plink2
+from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
 
 NOTES = ["check", "level", "text"]  # level: note, warning
@@ -45,12 +46,16 @@ class Findings:
 def declared(path):
     """What the participants table says: DataFrame indexed by genotype_id with participant_id, sex, family_id.
 
-    Columns that the table lacks are missing throughout; without a table there is nobody.
+    Columns that the table lacks are missing throughout; without a table there is nobody. A sex other than M and F is an
+    InputError.
     """
     columns = ["participant_id", "sex", "family_id"]
     if path is None:
         return pd.DataFrame(columns=columns, index=pd.Index([], name="genotype_id"), dtype=object)
     table = read_tsv(path, columns=("genotype_id",), dtype=str)
+    for number, value in enumerate(table.get("sex", ()), start=2):
+        if isinstance(value, str) and value not in ("M", "F"):
+            raise InputError(path, f"line {number}: sex is {value!r}", "write M, F or n/a")
     return table[table["genotype_id"].notna()].set_index("genotype_id").reindex(columns=columns).astype(object)
 
 

@@ -10,6 +10,7 @@ from gcamccl.genotype_qc import bed, hardy_weinberg, inputs, people, qc, sex_che
 from gcamccl.genotype_qc.harmonise import harmonise
 from gcamccl.genotype_qc.merge import array_effect, extract, merge
 from gcamccl.genotype_qc.probes import read_array
+from gcamccl.workflow.errors import InputError
 
 ATTRITION = ["step", "snps_in", "snps_out", "samples_in", "samples_out"]
 DROPPED = ["kind", "id", "array", "step", "reason"]
@@ -197,7 +198,15 @@ def _quality_control(merged, findings, settings, scratch):
     left = findings.table.loc[bed.read_fam(current)["iid"], "group"]
     hwe = hardy_weinberg.tests(current, left, Path(scratch) / "hwe")
     counts = hardy_weinberg.summary(hwe, settings["hwe_p"])
-    unfit = hardy_weinberg.fails_within(hwe, settings["hwe_p"]) if settings["hwe_within_ancestry"] else None
+    unfit = None
+    if settings["hwe_within_ancestry"]:
+        if not counts["n_groups"]:
+            raise InputError(
+                "genotype_qc.hwe_within_ancestry",
+                f"no ancestry group has at least {settings['min_group_people']} people",
+                "lower genotype_qc.min_group_people, or set hwe_within_ancestry: false",
+            )
+        unfit = hardy_weinberg.fails_within(hwe, settings["hwe_p"])
     final, steps, gone = qc.quality_control(current, settings, scratch, unfit)
     return final, attrition + steps, lost + gone, hwe, counts
 

@@ -20,7 +20,7 @@ CHROMOSOME_MB = (
 )
 X, Y = 23, 24
 X_MB, Y_MB = (3, 154), (7, 28)  # outside the pseudo-autosomal regions
-N_BACKGROUND = 7000  # enough to tell relatives of the third degree
+N_BACKGROUND = 8000  # enough to tell relatives of the third degree
 N_X, N_Y = 400, 20
 F_ST = 0.03  # between the two populations, as in the simulated regions
 FREQUENCY = (0.1, 0.9)  # of the ancestral population
