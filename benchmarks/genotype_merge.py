@@ -10,18 +10,15 @@ the usual recipe with PLINK alone: the ids common to all, --bmerge, --flip of th
 """
 
 import argparse
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import measure
 
-from gcamccl.workflow.job import limit_threads  # noqa: E402
+sys.path.insert(0, str(measure.ROOT / "src"))
+
+from gcamccl.workflow.job import limit_threads
 
 limit_threads(1)
 
@@ -32,8 +29,8 @@ COMPLEMENT = str.maketrans("ACGT", "TGCA")
 MISSING = 0.005
 BLOCK = 20_000
 EXAMPLES = """examples:
-  python benchmarks/array_merge.py                 some two minutes
-  python benchmarks/array_merge.py --scale 0.1     quicker
+  python benchmarks/genotype_merge.py                 some two minutes
+  python benchmarks/genotype_merge.py --scale 0.1     quicker
 """
 
 
@@ -47,7 +44,7 @@ def make_arrays(folder, n_people, scale, rng):
     sizes, common = [round(size * scale) for size in SIZES], round(COMMON * scale)
     total = common + sum(size - common for size in sizes)
     world = pd.DataFrame({"chrom": np.sort(rng.integers(1, 23, total)), "cm": 0})
-    world["pos"] = rng.choice(230_000_000, total, replace=False)
+    world["pos"] = rng.choice(46_000_000, total, replace=False)  # the shortest chromosome has 48 million
     world = world.sort_values(["chrom", "pos"], ignore_index=True)
     pairs = rng.choice(PAIRS, total, p=SHARES)
     world["a1"], world["a2"] = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -81,20 +78,14 @@ def make_arrays(folder, n_people, scale, rng):
 
 
 def ours(folder):
-    """Read, harmonise and merge; run in a process of its own."""
-    from gcamccl.genotype_qc import merge, validate
-    from gcamccl.genotype_qc.harmonise import harmonise
-    from gcamccl.genotype_qc.probes import read_array
+    """Read, check, harmonise and merge; run in a process of its own."""
+    from gcamccl.genotype_qc import inputs, pipeline
     from gcamccl.workflow.config import stage_defaults
 
-    filesets = [validate.read_fileset(folder / name) for name in NAMES]
-    arrays = [read_array(name, folder / name, *tables) for name, tables in zip(NAMES, filesets, strict=True)]
-    agreed = harmonise(arrays, stage_defaults("genotype_qc"))
-    (folder / "ours").mkdir()
-    parts = [folder / "ours" / name for name in NAMES]
-    for name, (bim, fam), snps, part in zip(NAMES, filesets, agreed.snps, parts, strict=True):
-        merge.extract(folder / name, bim, fam, snps, set(fam["iid"]), part)
-    merge.merge(parts, NAMES, folder / "ours")
+    scratch, settings = folder / "ours", stage_defaults("genotype_qc")
+    scratch.mkdir()
+    given = inputs.load([folder / name for name in NAMES], scratch, settings)
+    pipeline.merge_arrays(given, settings, scratch)
 
 
 def peer(folder):
@@ -150,14 +141,6 @@ def wrong_strands(prefix, truth):
     return len(bim), int(strandless.sum()), int(wrong.sum())
 
 
-def timed(command):
-    """CPU s, wall s and peak RSS (MB) of a process and its children."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
-    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - started
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall, after.ru_maxrss / 1024
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -178,9 +161,9 @@ def main():
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         truth = make_arrays(folder, args.people, args.scale, np.random.default_rng(1))
-        for who in ("peer", "ours"):  # the peak of children is the largest so far: the smaller one first
-            cost = timed([sys.executable, __file__, "--only", who, "--folder", folder])
-            rows[who] = (*cost, *wrong_strands(folder / who / "merged", truth))
+        for who in ("peer", "ours"):
+            cost = measure.run([sys.executable, __file__, "--only", who, "--folder", folder])
+            rows[who] = (cost.cpu_s, cost.wall_s, cost.peak_mb, *wrong_strands(folder / who / "merged", truth))
     print(f"{args.people} people, {len(truth)} SNPs on all three arrays")
     print(f"{'':20}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{'SNPs':>9}{'A/T, C/G':>10}{'wrong strand':>14}")
     for who, (cpu, wall, rss, n_snps, strandless, wrong) in rows.items():
@@ -188,8 +171,8 @@ def main():
         print(f"{label:20}{cpu:8.1f}{wall:8.1f}{rss:9.0f}{n_snps:9}{strandless:10}{wrong:14}")
     own, other = rows["ours"], rows["peer"]
     print(
-        f"RESULT array_merge_wall_s={own[1]:.1f} array_merge_rss_mb={own[2]:.0f} array_merge_wrong={own[5]}"
-        f" array_merge_peer_wall_s={other[1]:.1f} array_merge_peer_wrong={other[5]}"
+        f"RESULT merge_s={own[1]:.1f} merge_rss_mb={own[2]:.0f} merge_wrong_strand={own[5]}"
+        f" merge_peer_s={other[1]:.1f} merge_peer_wrong_strand={other[5]}"
     )
     return None
 
