@@ -256,6 +256,15 @@ def test_bad_panels(study, cohort, tmp_path):
             cut(tmp_path / name, cohort, tmp_path / "out")
 
 
+def test_a_method_without_its_file_stops(cohort, tmp_path):
+    for method, files in (("external", {}), ("minimac4", {}), ("beagle", {"reference": "x.msav"})):
+        with pytest.raises(InputError, match=r"needs|only minimac4"):
+            fill(cohort, tmp_path, method=method, **files)
+    (tmp_path / "no.msav").write_text("nothing")
+    with pytest.raises(InputError, match="not a compressed reference"):
+        fill(cohort.part(slice(0, 5)), tmp_path / "x", method="minimac4", reference=tmp_path / "no.msav")
+
+
 # Maps
 
 
