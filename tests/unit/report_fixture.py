@@ -168,6 +168,9 @@ def genotypes(folders, people, rng):
         folder.mkdir()
         facts = {"n_snps": 10000, "n_samples": 235, "n_missing": 4000, "n_from_panel": 3900, "n_from_cohort": 100}
         write_json(folder / "summary.json", {**facts, "observed_changed": 0, "masked_concordance": concordance})
+        row = {"source": "all", "stratum": "all", "n_masked": 100 * chrom, "concordance": concordance}
+        table = pd.DataFrame([{**row, "concordance_mode": 0.6}, {**row, "source": "panel", "concordance_mode": 0.6}])
+        write_tsv(folder / "concordance.tsv", table)
         record(folder, "impute")
     loci = pd.DataFrame({"snp_id": [f"rs{n}" for n in range(N_LOCI)]})
     loci["chrom"] = np.repeat(["5", "17", "22"], [80, 70, 50])

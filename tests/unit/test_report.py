@@ -277,6 +277,13 @@ def test_warnings_name_what_should_not_be_believed(results, summaries, table3):
     assert "threshold" not in found  # permuted labels select a tenth
 
 
+def test_concordance_of_masked_calls_is_pooled_over_chromosomes(results):
+    table = results.concordance.set_index(["source", "stratum"])
+    pooled = (500 * 0.95 + 1700 * 0.94 + 2200 * 0.81) / 4400
+    assert table.loc[("all", "all"), "concordance"] == pytest.approx(pooled)
+    assert table.loc[("panel", "all"), "n_masked"] == 4400
+
+
 def test_permuted_labels_that_select_as_many_are_a_plain_warning(tmp_path):
     folders = make_study(tmp_path, permuted_alike=True)
     results = collect(folders)
