@@ -142,7 +142,7 @@ def check_bim(prefix, say=None):
             file, f"line {row + 1}: position {table['pos'][row]} is on no chromosome",
             "correct it, or write 0 for a position that is not known",
         )  # fmt: skip
-    _check_length(file, table["id"], "SNP id")
+    _check_length(file, table["id"], "an SNP id")
     table["pos"] = position.astype(np.int64)
     table["cm"] = pd.to_numeric(table["cm"], errors="coerce").fillna(0.0)
     table["chrom"] = chromosome_names(table["chrom"])
@@ -199,14 +199,14 @@ def _check_length(file, ids, what):
     if long.any():
         row = int(np.flatnonzero(long)[0])
         raise InputError(
-            file, f"line {row + 1}: a {what} of {len(ids[row])} characters, such as {ids[row][:20]}...",
+            file, f"line {row + 1}: {what} of {len(ids[row])} characters, such as {ids[row][:20]}...",
             f"PLINK takes {MAX_ID} at most; shorten it",
         )  # fmt: skip
 
 
 def _check_people(file, table):
     """Ids that a PLINK fileset, such as this stage's own, cannot hold, or that mean that there is none."""
-    _check_length(file, table["iid"], "individual id")
+    _check_length(file, table["iid"], "an individual id")
     for wrong, why in (
         (table["fid"].str.startswith("#") | table["iid"].str.startswith("#"), "PLINK skips lines that start with #, and"
          " everybody after one would get another person's calls"),
