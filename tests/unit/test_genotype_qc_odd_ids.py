@@ -99,7 +99,7 @@ def test_odd_ids_are_carried_through(data, tmp_path, arrays):
         ("#1", "line 4: #1 #1 cannot be ids: PLINK skips lines that start with #"),
         ("0", "line 4: 0 0 cannot be ids: 0 is PLINK's word for no id"),
         ("n/a", "line 4: n/a n/a cannot be ids"),
-        ("x" * 16_001, "line 4: an individual id of 16001 characters"),
+        ("x" * 16_001, "line 4: x{20} x{20} cannot be ids: PLINK takes 16000 characters"),
         ("a\xa0b", r"line 4 holds an invisible character \(U\+00A0\)"),
         ("a\u2028b", r"line 4 holds an invisible character \(U\+2028\)"),
         ("a\0b", r"line 4 holds an invisible character \(U\+0000\)"),
@@ -112,6 +112,16 @@ def test_ids_no_fileset_can_hold_are_refused(data, tmp_path, name, said):
     bed.write_fileset(tmp_path / "a", calls, bim, fam(names))
     with pytest.raises(InputError, match=said):
         prepare(tmp_path, tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["#1", "0", "n/a", "x" * 16_001])
+def test_samples_of_a_vcf_that_no_fileset_can_hold_are_refused(tmp_path, name):
+    head = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "P1", name]
+    calls = "\t".join(["21", "20000000", "rs1", "A", "G", ".", ".", ".", "GT", "0/1", "0/0"])
+    contig = '##contig=<ID=21>\n##FORMAT=<ID=GT,Number=1,Type=String,Description="calls">\n'
+    (tmp_path / "a.vcf").write_text("##fileformat=VCFv4.2\n" + contig + "\t".join(head) + f"\n{calls}\n")
+    with pytest.raises(InputError, match=f"sample id {name[:20]} cannot be used"):
+        inputs.load([tmp_path / "a.vcf"], tmp_path, settings("genotype_qc"), say=quiet)
 
 
 def test_blank_lines_at_the_end_are_no_lines(data, tmp_path):

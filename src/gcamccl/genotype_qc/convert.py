@@ -184,6 +184,12 @@ def _import_vcf(file, out, say):
         raise InputError(
             file, f"sample id {strange[0]!r} holds white space", "rename it (bcftools reheader -s), no id may hold any"
         )
+    for name in people:
+        if why := validate.why_no_id(name):
+            raise InputError(
+                file, f"sample id {name[:20]} cannot be used: {why}", "rename it (bcftools reheader -s), also where"
+                " participants are listed",
+            )  # fmt: skip
     formats = record.split("\t")[8].split(":") if record else ["GT"]  # no or a broken record: PLINK 2 says so
     words = ["--bcf" if file.suffix == ".bcf" else "--vcf", file]
     if "GT" not in formats:

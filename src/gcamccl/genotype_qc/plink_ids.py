@@ -2,7 +2,7 @@
 
 PLINK skips lines of a ``.fam`` that start with ``#``, takes ``0`` for no id, ends ids at white space, and its tables
 hold ids that pandas reads as missing (``NA``) or as quoted. So from the merge to the last filter everybody is
-``p0000001`` and every SNP ``s0000001``; the ids of the arrays come back in the results.
+``p0000000`` upwards and every SNP ``s0000000`` upwards; the ids of the arrays come back in the results.
 """
 
 from dataclasses import dataclass, field

@@ -204,21 +204,27 @@ def _check_length(file, ids, what):
         )  # fmt: skip
 
 
+def why_no_id(name):
+    """Why something cannot be an individual or family id in a PLINK fileset, such as this stage's own; None: it can."""
+    if name.startswith("#"):
+        return "PLINK skips lines that start with #, and everybody after one would get another person's calls"
+    if len(name) > MAX_ID:
+        return f"PLINK takes {MAX_ID} characters at most"
+    if INVISIBLE.search(name):
+        return "it holds an invisible character"
+    return {
+        "0": "0 is PLINK's word for no id",
+        "n/a": "n/a is the participants table's word for no genotypes",
+    }.get(name)
+
+
 def _check_people(file, table):
-    """Ids that a PLINK fileset, such as this stage's own, cannot hold, or that mean that there is none."""
-    _check_length(file, table["iid"], "an individual id")
-    for wrong, why in (
-        (table["fid"].str.startswith("#") | table["iid"].str.startswith("#"), "PLINK skips lines that start with #, and"
-         " everybody after one would get another person's calls"),
-        (table["iid"] == "0", "0 is PLINK's word for no id"),
-        (table["iid"] == "n/a", "n/a is the participants table's word for no genotypes"),
-    ):  # fmt: skip
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(
-                file, f"line {row + 1}: {table['fid'][row]} {table['iid'][row]} cannot be ids: {why}",
-                "rename the person here and in the participants table",
-            )  # fmt: skip
+    """Individual ids that can be used; the family ids of a ``.fam`` only must not start a comment."""
+    for row, (fid, iid) in enumerate(zip(table["fid"], table["iid"], strict=True)):
+        why = why_no_id(iid) or (why_no_id(fid) if fid.startswith("#") else None)
+        if why:
+            what = f"line {row + 1}: {fid[:20]} {iid[:20]} cannot be ids: {why}"
+            raise InputError(file, what, "rename the person here and in the participants table")
 
 
 def _describe(file, table, counts, lower, numbered, say):
