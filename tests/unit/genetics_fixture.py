@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gcamccl.genotype_qc.plink_ids import Codes, write_named
 from gcamccl.simulate import array_people, arrays, genome, gtex, layout, probe_faults, relatives
 from gcamccl.workflow.config import stage_defaults
 
@@ -114,3 +115,20 @@ def settings(stage, **changes):
 
 def quiet(text):
     """For `say`."""
+
+
+def with_real_ids(account, folder):
+    """Give the filesets that `pipeline.prepare` left in its scratch folder, which have neutral ids, their real ones."""
+    first = account.harmonised["array"].iloc[0]
+    snps = account.harmonised["id"][account.harmonised["array"] == first]
+    people = account.samples["genotype_id"][account.samples["reason"] != "not_a_participant"]
+    merged, snps, people = folder / "merged", Codes("s", list(snps)), Codes("p", list(people))
+    for file in folder.glob("*.bim"):
+        if file.read_text()[:20].split()[1].startswith("s0") and not file.name.endswith(".in.bim"):
+            write_named(file.with_suffix(""), folder / "named", people, snps)
+            for suffix in (".bim", ".fam"):
+                (folder / f"named{suffix}").rename(file.with_suffix(suffix))
+    if (folder / "pca.fit").exists():
+        codes = (folder / "pca.fit").read_text().split()[::2]
+        (folder / "pca.fit").write_text("".join(f"{name}\t{name}\n" for name in people.decode(codes)))
+    assert merged.with_suffix(".bim").read_text().split()[1] in snps

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from genetics_fixture import make, quiet, settings
+from genetics_fixture import make, quiet, settings, with_real_ids
 
 from gcamccl.genotype_qc import bed, merge, pipeline, qc
 from gcamccl.report.truth_genotypes import planted_snp_faults
@@ -24,6 +24,7 @@ def result(study, tmp_path_factory):
     account = pipeline.prepare(
         study.genotypes, settings("genotype_qc"), folder, folder / "qc", participants=study.participants, say=quiet
     )
+    with_real_ids(account, folder)
     return account, folder
 
 

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from genetics_fixture import make_people, quiet, settings
+from genetics_fixture import make_people, quiet, settings, with_real_ids
 from sklearn.decomposition import PCA
 
 from gcamccl.genotype_qc import ancestry, bed, hardy_weinberg, heterozygosity, pipeline
@@ -28,6 +28,7 @@ def result(study, tmp_path_factory):
     account = pipeline.prepare(
         study.genotypes, settings("genotype_qc"), folder, folder / "qc", participants=study.participants, say=quiet
     )
+    with_real_ids(account, folder)
     return account, folder
 
 
@@ -300,6 +301,7 @@ def test_pooled_tests_remove_sound_snps_and_it_is_said(structured, tmp_path):
     assert {f"rs{n}" for n in range(10)} <= set(lost["id"])
     assert len(lost) == counts["within"]
     assert lost["reason"].str.fullmatch(r"hwe_p < 1e-05 within group[12]").all()
+    with_real_ids(other, tmp_path)
     # PLINK's own filter in each group
     failed = set()
     for group, members in other.samples.groupby("group"):

@@ -203,7 +203,7 @@ def test_another_genome_build_is_an_error():
 def test_no_common_snp_is_an_error():
     with pytest.raises(InputError, match="no SNP is common"):
         agreed(table_of(("1", "rs1", 10, "A", "G")), table_of(("2", "rs2", 20, "A", "G")))
-    with pytest.raises(InputError, match="array1: no SNP of this array can be used"):
+    with pytest.raises(InputError, match="array1: none of its 1 SNPs can be used"):
         agreed(table_of(("1", "rs1", 10, "A", "G")), table_of(("1", "rs1", 10, "I", "D")))
 
 

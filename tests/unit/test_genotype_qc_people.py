@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from genetics_fixture import make_people, quiet, settings
+from genetics_fixture import make_people, quiet, settings, with_real_ids
 
 from gcamccl.genotype_qc import ancestry, bed, people, pipeline, relatedness, sex_check
 from gcamccl.workflow.errors import InputError
@@ -30,6 +30,7 @@ def result(study, tmp_path_factory):
     account = pipeline.prepare(
         study.genotypes, settings("genotype_qc"), folder, folder / "qc", participants=study.participants, say=quiet
     )
+    with_real_ids(account, folder)
     return account, folder
 
 

@@ -62,6 +62,8 @@ def independent_snps(prefix, settings, scratch):
             return 0
         raise
     kept = Path(f"{scratch}.prune.in")
+    if not kept.exists():  # PLINK 2 writes none for a single SNP
+        return 0
     number = sum(1 for _ in kept.open(encoding="utf-8"))
     if number:
         plink2("--bfile", prefix, "--extract", kept, "--make-bed", "--out", scratch)

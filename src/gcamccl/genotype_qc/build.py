@@ -2,12 +2,17 @@
 
 import pandas as pd
 
-from gcamccl.genotype_qc.genome_builds import COMMON_NAMES, LANDMARKS, LENGTHS, STUDY_BUILD
+from gcamccl.genotype_qc.genome_builds import (
+    COMMON_NAMES,
+    LANDMARKS,
+    LENGTHS,
+    MAX_MOVED,
+    MIN_FOR_BUILD_CHECK,
+    STUDY_BUILD,
+)
 from gcamccl.genotype_qc.known_positions import with_rs
 from gcamccl.workflow.errors import InputError
 
-MAX_MOVED = 0.5  # of the SNPs compared; more at other positions: another genome build
-MIN_FOR_BUILD_CHECK = 50  # SNPs compared with known positions; fewer tell nothing
 MIN_LANDMARKS = 2
 MIN_BEYOND_END = 5  # SNPs beyond the end of their chromosome: fewer may be slips of single positions
 POSITIONS = ["array", "id", "chrom", "pos", "known_chrom", "known_pos", "why"]

@@ -4,6 +4,7 @@ PLINK 2 reads the calls. What cannot be in a .bed (more than two alleles, symbol
 out by name; ids, also missing ones, and sample ids stay as they are. A1 is the alternative allele.
 """
 
+import csv
 import io
 import re
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ def _convert(kind, files, out, say):
         plink2(*words, "--make-just-pvar", "cols=maybefilter", "--out", f"{out}.sites")
     except ToolError as error:
         raise InputError(file, f"plink2 cannot read this fileset: {_cause(error)}") from None
-    sites = _read_pvar(f"{out}.sites.pvar")
+    sites = _read_pvar(f"{out}.sites.pvar", file)
     place = sites["chrom"] + ":" + sites["pos"].astype(str)
     names = sites["id"].where(sites["id"] != ".", place)
     reasons = drop_reasons(sites)
@@ -125,7 +126,7 @@ def _convert(kind, files, out, say):
     made_up = [f"v{row}" for row in range(len(sites))]
     sites.assign(id=made_up, filter=".").to_csv(
         f"{out}.named.pvar", sep="\t", index=False, columns=["chrom", "pos", "id", "ref", "alt"],
-        header=["#CHROM", "POS", "ID", "REF", "ALT"],
+        header=["#CHROM", "POS", "ID", "REF", "ALT"], quoting=csv.QUOTE_NONE,
     )  # fmt: skip
     Path(f"{out}.kept").write_text("".join(f"v{row}\n" for row in np.flatnonzero(keep)), encoding="utf-8")
     words[3] = f"{out}.named.pvar"
@@ -183,6 +184,12 @@ def _import_vcf(file, out, say):
         raise InputError(
             file, f"sample id {strange[0]!r} holds white space", "rename it (bcftools reheader -s), no id may hold any"
         )
+    for name in people:
+        if why := validate.why_no_id(name):
+            raise InputError(
+                file, f"sample id {name[:20]} cannot be used: {why}", "rename it (bcftools reheader -s), also where"
+                " participants are listed",
+            )  # fmt: skip
     formats = record.split("\t")[8].split(":") if record else ["GT"]  # no or a broken record: PLINK 2 says so
     words = ["--bcf" if file.suffix == ".bcf" else "--vcf", file]
     if "GT" not in formats:
@@ -261,11 +268,16 @@ def half_calls(file):
     return number
 
 
-def _read_pvar(file):
-    """A .pvar as DataFrame: chrom, pos (int64), id, ref, alt, filter."""
-    text = Path(file).read_text(encoding="utf-8")
+def _read_pvar(file, source):
+    """A .pvar made of `source` as DataFrame: chrom, pos (int64), id, ref, alt, filter."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(source, "an id or allele in it is not UTF-8 text", "save it as UTF-8 text") from None
     start = text.find("#CHROM") if not text.startswith("#CHROM") else 0
-    table = pd.read_csv(io.StringIO(text[start:]), sep="\t", dtype=str, keep_default_na=False)
+    table = pd.read_csv(
+        io.StringIO(text[start:]), sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE
+    )  # fmt: skip
     columns = {"#CHROM": "chrom", "POS": "pos", "ID": "id", "REF": "ref", "ALT": "alt", "FILTER": "filter"}
     table = table.rename(columns=columns)
     if "filter" not in table:

@@ -1,6 +1,10 @@
 """What tells human genome builds apart: lengths of chromosomes, and places of a few SNPs that most arrays carry."""
 
 STUDY_BUILD = "GRCh37"  # of gene bodies, of GTEx's lookup table and of everything else in a study
+# Two sets of positions are of different builds if they share so many SNPs by id and more than this share of them lie
+# elsewhere. The builds before and after GRCh37 move all but a few SNPs; a newer dbSNP moves or renames a few.
+MIN_FOR_BUILD_CHECK = 50
+MAX_MOVED = 0.5
 COMMON_NAMES = {"GRCh36": "GRCh36 (hg18)", "GRCh37": "GRCh37 (hg19)", "GRCh38": "GRCh38 (hg38)"}
 
 # Lengths in bp of chromosomes 1 to 22, X and Y (assemblies NCBI36, GRCh37 and GRCh38 of the Genome Reference

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.genotype_qc.array_strand import counted_allele, first_array, other_array
+from gcamccl.genotype_qc.genome_builds import LENGTHS, STUDY_BUILD
 from gcamccl.genotype_qc.matching import agreed_places, match
-from gcamccl.genotype_qc.probes import NO_ID, PLACE, Fate, place_names, usable
+from gcamccl.genotype_qc.probes import PLACE, Fate, place_names, usable
 from gcamccl.genotype_qc.strand import AMBIGUOUS, COMPLEMENT, LETTERS
+from gcamccl.genotype_qc.validate import AUTOSOMES, NO_ID
 from gcamccl.workflow.errors import InputError
 
-MAX_MEASURED_WRONG = (
-    0.01  # of the strands that frequencies tell of SNPs whose letters say better; more: they are no guide
-)
+# Lengths of the autosomes by their number.
+_ENDS = np.array([0, *(LENGTHS[STUDY_BUILD][number] for number in AUTOSOMES)], np.int64)
 COUNTED = (
     *("strand_ambiguous", "strand_undecided", "alleles_irreconcilable", "three_alleles", "position_differs"),
     *("id_clash", "id_at_several_positions", "frequency_differs", "duplicate_probe", "duplicates_disagree"),
@@ -77,9 +78,11 @@ def harmonise(arrays, settings, known=None, say=lambda text: None):
     names = [array.name for array in arrays]
     fates = [Fate(len(array.bim)) for array in arrays]
     tables = [usable(array, fate, settings, len(arrays) == 1, known) for array, fate in zip(arrays, fates, strict=True)]
-    for name, table in zip(names, tables, strict=True):
+    for name, table, fate in zip(names, tables, fates, strict=True):
         if not len(table):
-            raise InputError(name, "no SNP of this array can be used", "check its chromosomes, alleles and calls")
+            why = ", ".join(f"{reason}: {n}" for reason, n in pd.Series(fate.reason).value_counts().items())
+            what = f"none of its {len(fate.reason)} SNPs can be used ({why})"
+            raise InputError(name, what, "check its chromosomes, alleles and calls")
     base, first = tables[0], names[0]
     ids, places, masks = [base["id"].to_numpy(object)], base["place"].to_numpy(), base["mask"].to_numpy()
     partners = [np.arange(len(base))]
@@ -125,7 +128,7 @@ def _not_common(fates, tables, partners, common):
 
 
 def _positions(chosen, fates, names):
-    """Places most arrays agree on, and which SNPs have one of their own."""
+    """Places most arrays agree on, and which SNPs have one of their own, on the chromosome."""
     places = np.array([table["place"].to_numpy() for table in chosen])
     place, decided = agreed_places(places)
     for fate, table, own, name in zip(fates[1:], chosen[1:], places[1:], names[1:], strict=True):
@@ -138,7 +141,10 @@ def _positions(chosen, fates, names):
     crowded = decided & moved & pd.Series(np.where(decided, place, -np.arange(len(place)))).duplicated(keep=False)
     for fate, table in zip(fates, chosen, strict=True):
         fate.drop(table["row"][crowded], "position_taken")
-    return place, decided & ~crowded
+    beyond = decided & ~crowded & (place % PLACE > _ENDS[place // PLACE])
+    for fate, table in zip(fates, chosen, strict=True):
+        fate.drop(table["row"][beyond], "beyond_chromosome_end")
+    return place, decided & ~crowded & ~beyond
 
 
 def _strands(chosen, letters_tell, masks, good, fates, names, settings, say):

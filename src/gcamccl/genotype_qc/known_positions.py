@@ -18,6 +18,7 @@ SAMPLED = 100  # SNPs of each array and chromosome that are looked up in a panel
 MIN_CONFIRMED = 0.5  # share of them found at their place; fewer: a chromosome is read in full
 FIRST_RECORDS = 200_000  # of a panel without an index
 PEEK = 1000  # records that tell whether a VCF has rsIDs at all
+MSAV = ".msav"  # a panel compressed by minimac4
 QUERY = "%CHROM\t%POS\t%ID\n"
 
 
@@ -87,6 +88,9 @@ def sample_panel(files, bims, scratch, say=print):
     bims = [with_rs(bim) for bim in bims]
     tables, indexed = [_table([])], []
     for file in map(Path, files):
+        if file.name.endswith(MSAV):
+            say(f"{file.name}: only minimac4 reads it; positions are not compared with it (study.known_positions can)")
+            continue
         peeked = _table(itertools.islice(_query(file), PEEK))
         if not peeked["id"].str.match(r"rs\d").any():
             say(f"{file.name}: no rsIDs in it; positions are not compared with it")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gcamccl.genotype_qc.probes import MAX_MOVED, MIN_FOR_BUILD_CHECK, place_names
+from gcamccl.genotype_qc.genome_builds import MAX_MOVED, MIN_FOR_BUILD_CHECK
+from gcamccl.genotype_qc.probes import place_names
 from gcamccl.genotype_qc.strand import LETTERS, relation
 from gcamccl.workflow.errors import InputError
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gcamccl.genotype_qc import bed, strand
 from gcamccl.genotype_qc.people_matching import check_twice
-from gcamccl.genotype_qc.plink import plink
+from gcamccl.genotype_qc.plink import list_people, plink
 from gcamccl.workflow.errors import InputError
 
 MIN_CONCORDANCE = 0.9  # of one person's calls on two arrays; relatives agree far less often, the same person above 0.99
@@ -17,10 +17,11 @@ MIN_CONCORDANCE = 0.9  # of one person's calls on two arrays; relatives agree fa
 MAX_EFFECT, MIN_EFFECT = 0.001, 5
 
 
-def extract(prefix, bim, fam, snps, people, out):
-    """Write the common SNPs of one array under their common names, positions and strand.
+def extract(prefix, bim, fam, snps, people, codes, out):
+    """Write the common SNPs of one array under neutral ids, at their common positions and strand.
 
-    The tables are edited, not the calls: PLINK reads the array's own ``.bed`` with them.
+    The tables are edited, not the calls: PLINK reads the array's own ``.bed`` with them. Of everything that is left
+    out it sees nothing but the calls.
 
     Parameters
     ----------
@@ -30,21 +31,25 @@ def extract(prefix, bim, fam, snps, people, out):
         Its checked tables.
     snps : DataFrame
         One of `harmonise.Harmonised.snps`.
-    people : set of str
-        Individual ids to keep.
+    people, codes : plink_ids.Codes
+        Of the people to keep (not all of them are on this array), and of the common SNPs' ids.
     out : Path
         Prefix of the result. Family id = individual id, no parents (so everybody counts as a founder), no phenotype.
     """
-    rows, edited = snps["row"].to_numpy(), {}
-    for column in bed.BIM:
-        values = [f"unused-{row}" for row in range(len(bim))] if column == "id" else bim[column]
-        edited[column] = np.array(values, object)
-        edited[column][rows] = snps[column].to_numpy()
-    bed.write_bim(pd.DataFrame(edited), bed.path(out, ".in.bim"))
-    bed.write_fam(fam.assign(fid=fam["iid"], father="0", mother="0", phenotype="-9"), bed.path(out, ".in.fam"))
-    bed.path(out, ".snps").write_text("\n".join(snps["id"]) + "\n", encoding="utf-8")
-    kept = fam["iid"][fam["iid"].isin(people)]
-    bed.path(out, ".people").write_text("".join(f"{name}\t{name}\n" for name in kept), encoding="utf-8")
+    rows, names = snps["row"].to_numpy(), codes.encode(snps["id"])
+    unused = {"chrom": "0", "id": [f"u{row}" for row in range(len(bim))], "cm": 0, "pos": 0, "a1": "A", "a2": "C"}
+    edited = pd.DataFrame(unused, index=range(len(bim)), dtype=object)
+    edited.iloc[rows] = snps.assign(id=names)[bed.BIM].to_numpy(object)
+    bed.write_bim(edited, bed.path(out, ".in.bim"))
+    kept = fam["iid"].isin(people.ids).to_numpy()
+    ids = np.array([f"u{row}" for row in range(len(fam))], object)
+    ids[kept] = people.encode(fam["iid"][kept])
+    known_sex = fam["sex"].where(fam["sex"].isin(["1", "2"]), "0")
+    bed.write_fam(
+        fam.assign(fid=ids, iid=ids, father="0", mother="0", sex=known_sex, phenotype="-9"), bed.path(out, ".in.fam")
+    )
+    bed.path(out, ".snps").write_text("\n".join(names) + "\n", encoding="utf-8")
+    list_people(bed.path(out, ".people"), ids[kept])
     plink(
         "--bed", bed.path(prefix, ".bed"), "--bim", bed.path(out, ".in.bim"), "--fam", bed.path(out, ".in.fam"),
         "--extract", bed.path(out, ".snps"), "--keep", bed.path(out, ".people"), "--make-bed", "--out", out,
@@ -65,8 +70,9 @@ def typed_twice(prefixes, names):
     -------
     DataFrame
         One row per such person and array: genotype_id, array, call_rate, concordance (share of equal calls, with
-        the array that has the best call rate; NaN for that array), n_compared (SNPs), keep (bool). Of arrays that
-        agree the one with the best call rate is kept, of arrays that do not, none.
+        the array that has the best call rate; NaN for that array, and where no SNP is called on both), n_compared
+        (SNPs), keep (bool). Of arrays that agree the one with the best call rate is kept, of arrays that do not, none;
+        an array without a call to compare contradicts nothing.
     """
     fams = [bed.read_fam(prefix) for prefix in prefixes]
     where = defaultdict(list)
@@ -85,7 +91,7 @@ def typed_twice(prefixes, names):
         copies = bed.read_people(prefix, len(bim), len(fam), [row for _, row in people])
         order = pd.Series(np.arange(len(bim)), index=bim["id"]).reindex(ids).to_numpy()
         copies, alleles = copies[order], bim.iloc[order].reset_index(drop=True)
-        swap = _other_way_round(bims[0], alleles)
+        swap = other_way_round(bims[0], alleles)
         copies = np.where(swap[:, None] & (copies >= 0), 2 - copies, copies)
         for column, (name, _) in enumerate(people):
             calls[name, number] = copies[:, column]
@@ -98,7 +104,7 @@ def typed_twice(prefixes, names):
             one, other = calls[name, number], calls[name, best]
             both = (one >= 0) & (other >= 0)
             agreement[number] = (float((one == other)[both].mean()) if both.any() else np.nan, int(both.sum()))
-        agree = all(share >= MIN_CONCORDANCE for share, _ in agreement.values())
+        agree = all(share >= MIN_CONCORDANCE for share, n in agreement.values() if n)
         for number in rates:
             share, n = agreement[number]
             own = number == best
@@ -106,15 +112,24 @@ def typed_twice(prefixes, names):
     return pd.DataFrame(rows, columns=columns)
 
 
-def _other_way_round(one, other):
+def other_way_round(one, other):
     """Where A1 of one table is A2 of the other; alleles may be unknown (0)."""
     first = (one["a1"].to_numpy() == other["a2"].to_numpy()) & (one["a1"] != "0").to_numpy()
     second = (one["a2"].to_numpy() == other["a1"].to_numpy()) & (one["a2"] != "0").to_numpy()
     return first | second
 
 
-def merge(prefixes, names, scratch):
+def merge(prefixes, names, people, scratch):
     """Merge filesets with the same SNPs; a person on several arrays is taken from one.
+
+    Parameters
+    ----------
+    prefixes : list of Path
+        Filesets from `extract`, in `scratch`.
+    names : list of str
+        Names of the arrays.
+    people : plink_ids.Codes
+    scratch : Path
 
     Returns
     -------
@@ -126,15 +141,16 @@ def merge(prefixes, names, scratch):
         Array -> the fileset that was merged; without arrays of which nobody is left.
     """
     scratch = Path(scratch)
-    twice = typed_twice(prefixes, names)
+    coded = typed_twice(prefixes, names)
+    twice = coded.assign(genotype_id=people.decode(coded["genotype_id"]))
     check_twice(twice)
     inputs = {}
     for prefix, name in zip(prefixes, names, strict=True):
-        leave = twice["genotype_id"][(twice["array"] == name) & ~twice["keep"].astype(bool)]
+        leave = coded["genotype_id"][(coded["array"] == name) & ~coded["keep"].astype(bool)]
         if len(leave):
             if len(leave) == len(bed.read_fam(prefix)):
                 continue
-            bed.path(prefix, ".leave").write_text("".join(f"{i}\t{i}\n" for i in leave), encoding="utf-8")
+            list_people(bed.path(prefix, ".leave"), leave)
             plink("--bfile", prefix, "--remove", bed.path(prefix, ".leave"), "--make-bed", "--out", f"{prefix}.once")
             prefix = Path(f"{prefix}.once")
         inputs[name] = prefix
@@ -144,8 +160,11 @@ def merge(prefixes, names, scratch):
     merged = scratch / "merged"
     first, *rest = inputs.values()
     if rest:
-        (scratch / "merge.list").write_text("".join(f"{prefix}\n" for prefix in rest), encoding="utf-8")
-        plink("--bfile", first, "--merge-list", scratch / "merge.list", "--make-bed", "--out", merged)
+        # A path in the list ends at its first space, so PLINK runs beside the files.
+        (scratch / "merge.list").write_text("".join(f"{prefix.name}\n" for prefix in rest), encoding="utf-8")
+        plink(
+            "--bfile", first.name, "--merge-list", "merge.list", "--make-bed", "--out", merged.name, folder=scratch
+        )  # fmt: skip
     else:
         plink("--bfile", first, "--make-bed", "--out", merged)
     return merged, twice, inputs
@@ -183,7 +202,7 @@ def array_effect(table, inputs, merged, say):
         rows = bed.count_calls(prefix, len(own), len(bed.read_fam(prefix)))
         order = pd.Index(own["id"]).get_indexer(bim["id"])
         own, rows = own.iloc[order].reset_index(drop=True), rows[order]
-        swap = _other_way_round(bim, own)
+        swap = other_way_round(bim, own)
         copies = 2 * rows[:, 0] + rows[:, 1]
         n = 2 * rows[:, :3].sum(axis=1)
         counts[name] = np.where(swap, n - copies, copies), n

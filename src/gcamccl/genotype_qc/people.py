@@ -59,13 +59,15 @@ def declared(path):
     return table[table["genotype_id"].notna()].set_index("genotype_id").reindex(columns=columns).astype(object)
 
 
-def measure(merged, sex, settings, who, scratch):
+def measure(merged, people, sex, settings, who, scratch):
     """Everything about people that needs no decision.
 
     Parameters
     ----------
     merged : str or Path
         Merged fileset, before quality control.
+    people : plink_ids.Codes
+        Its people's ids.
     sex : DataFrame
         Rows of `sex_check.sex_check`, all arrays.
     settings : dict
@@ -83,7 +85,7 @@ def measure(merged, sex, settings, who, scratch):
     rate = call_rates(merged, scratch / "people")
     names = rate.index
     n_snps = ancestry.independent_snps(merged, settings, scratch / "independent")
-    family = who["family_id"].reindex(names)
+    family = who["family_id"].reindex(people.decode(names)).set_axis(names)
     pairs, many, said = relatedness.relatives(
         merged, ancestry.common_snps(settings), n_snps, family, scratch / "kinship"
     )
@@ -120,6 +122,9 @@ def measure(merged, sex, settings, who, scratch):
             "fitted": components["fitted"].reindex(names),
         }
     ).join(components[pcs])
+    table.index = pd.Index(people.decode(table.index), name="genotype_id", dtype=object)
+    many = dict(zip(people.decode(many), many.values(), strict=True))
+    pairs = pairs.assign(**{column: people.decode(pairs[column]) for column in ("genotype_id_1", "genotype_id_2")})
     flags = odd(table, pairs, many, sex, who, settings)
     notes += warnings(pairs, many, flags, len(names))
     return Findings(table, pairs, sex, eigenvalues, flags, notes)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gcamccl.genotype_qc import bed, hardy_weinberg, inputs, people, qc, sex_check
-from gcamccl.genotype_qc.harmonise import harmonise
+from gcamccl.genotype_qc import accounting, bed, hardy_weinberg, inputs, people, qc, sex_check
+from gcamccl.genotype_qc.harmonise import Harmonised, harmonise
 from gcamccl.genotype_qc.merge import array_effect, extract, merge
+from gcamccl.genotype_qc.plink_ids import Codes, write_named
 from gcamccl.genotype_qc.probes import read_array
 from gcamccl.workflow.errors import InputError
 
@@ -44,19 +45,26 @@ class Merged:
     Attributes
     ----------
     prefix : Path
-    harmonised, strand, twice : DataFrame
+        The fileset, with neutral ids.
+    people, snps : Codes
+        Its ids.
+    used : list of int
+        Arrays with a participant on them, by their number.
+    agreed : Harmonised
+        Of those arrays.
+    strand, twice : DataFrame
         As in `Account`.
-    dropped_snps : DataFrame
-        `harmonise.Harmonised.dropped`.
     attrition, dropped : list of tuple
         Columns `ATTRITION` and `DROPPED`.
     """
 
     prefix: Path
-    harmonised: pd.DataFrame
+    people: Codes
+    snps: Codes
+    used: list
+    agreed: Harmonised
     strand: pd.DataFrame
     twice: pd.DataFrame
-    dropped_snps: pd.DataFrame
     attrition: list
     dropped: list
 
@@ -100,13 +108,18 @@ def prepare(
     ------
     InputError
         A fileset is malformed or of another genome build, too few participants are in one, or nothing is left.
+    accounting.AccountError
+        A fault of this program: somebody or something was lost without a word.
     """
     given = inputs.load(entries, scratch, settings, participants, chromosomes, known_positions, reference_panel, say)
     merged = merge_arrays(given, settings, scratch, say)
+    n_people = len(bed.read_fam(merged.prefix))
+    if n_people < qc.MIN_PEOPLE:
+        raise InputError("genotype_qc", f"{n_people} person on the arrays; at least {qc.MIN_PEOPLE} are needed")
     who = people.declared(participants)
     sex, notes = _sexes(given, scratch)
-    findings = people.measure(merged.prefix, sex, settings, who, scratch)
-    final, attrition, lost, hwe, counts = _quality_control(merged.prefix, findings, settings, scratch)
+    findings = people.measure(merged.prefix, merged.people, sex, settings, who, scratch)
+    final, attrition, lost, hwe, counts = _quality_control(merged, findings, settings, scratch)
     notes += [
         *findings.notes,
         ("hwe", "warning" if counts["far_more"] else "note", hardy_weinberg.sentence(counts)),
@@ -115,15 +128,16 @@ def prepare(
         say(f"{step}: {snps_in} -> {snps_out} SNPs, {people_in} -> {people_out} people")
     for check, level, text in notes:
         say(f"{'WARNING: ' * (level == 'warning')}{check}: {text}")
-    for suffix in (".bed", ".bim", ".fam"):
-        shutil.copyfile(bed.path(final, suffix), bed.path(out, suffix))
-    kept = bed.read_fam(final)
+    shutil.copyfile(bed.path(final, ".bed"), bed.path(out, ".bed"))
+    write_named(final, out, merged.people, merged.snps)
+    kept = bed.read_fam(out)
     arrays = {name: list(fam["iid"]) for name, fam in zip(given.names, given.fams, strict=True)}
     lost = given.dropped + merged.dropped + lost
+    accounting.check(given, merged, out, lost)
     return Account(
         attrition=pd.DataFrame(given.attrition + merged.attrition + attrition, columns=ATTRITION),
-        dropped=_all_dropped(merged.dropped_snps, lost),
-        harmonised=merged.harmonised,
+        dropped=_all_dropped(merged.agreed.dropped, lost),
+        harmonised=merged.agreed.table,
         strand=merged.strand,
         pca=people.components(findings, kept),
         twice=merged.twice,
@@ -158,6 +172,8 @@ def merge_arrays(given, settings, scratch, say=print):
     names, prefixes, bims, fams = given.names, given.prefixes, given.bims, given.fams
     # An array that no participant is on has no say in which SNPs are common.
     used = [number for number, fam in enumerate(fams) if fam["iid"].isin(given.people).any()]
+    for number in sorted({*range(len(names))} - {*used}):
+        say(f"{names[number]}: nobody on it is a participant; it is left out")
     arrays = [read_array(names[n], prefixes[n], bims[n], fams[n]) for n in used]
     agreed = harmonise(arrays, settings, given.known, say)
     for number, usable, snps in zip(used, agreed.usable, agreed.snps, strict=True):
@@ -166,11 +182,12 @@ def merge_arrays(given, settings, scratch, say=print):
         attrition.append((f"common {names[number]}", usable, len(snps), n_people, n_people))
     say(f"{len(agreed.snps[0])} SNPs are common to all arrays")
 
-    parts = []
+    kept = [name for number in used for name in fams[number]["iid"] if name in given.people]
+    who, codes, parts = Codes("p", list(dict.fromkeys(kept))), Codes("s", agreed.snps[0]["id"]), []
     for number, snps in zip(used, agreed.snps, strict=True):
         parts.append(Path(scratch) / f"array{number}")
-        extract(prefixes[number], bims[number], fams[number], snps, given.people, parts[-1])
-    merged, twice, merged_from = merge(parts, [names[n] for n in used], scratch)
+        extract(prefixes[number], bims[number], fams[number], snps, who, codes, parts[-1])
+    merged, twice, merged_from = merge(parts, [names[n] for n in used], who, scratch)
     strand = array_effect(agreed.strand, merged_from, merged, say)
     for row in twice[~twice["keep"].astype(bool)].itertuples():
         best = twice["array"][(twice["genotype_id"] == row.genotype_id) & twice["keep"].astype(bool)]
@@ -179,7 +196,7 @@ def merge_arrays(given, settings, scratch, say=print):
     n_snps, rows = len(bed.read_bim(merged)), sum(len(bed.read_fam(part)) for part in parts)
     attrition.append(("merge", len(agreed.snps[0]), n_snps, rows, len(bed.read_fam(merged))))
     say(f"merged: {n_snps} SNPs, {attrition[-1][-1]} people, {twice['genotype_id'].nunique()} of them typed twice")
-    return Merged(merged, agreed.table, strand, twice, agreed.dropped, attrition, dropped)
+    return Merged(merged, who, codes, used, agreed, strand, twice, attrition, dropped)
 
 
 def _sexes(given, scratch):
@@ -194,8 +211,12 @@ def _sexes(given, scratch):
 
 def _quality_control(merged, findings, settings, scratch):
     """Filters of people, where they are on, then the paper's filters; Hardy-Weinberg tests between the two."""
-    current, attrition, lost = qc.remove_people(merged, people.to_remove(findings, settings), scratch)
-    left = findings.table.loc[bed.read_fam(current)["iid"], "group"]
+    removals = [
+        (step, reason, merged.people.encode(names)) for step, reason, names in people.to_remove(findings, settings)
+    ]
+    current, attrition, lost = qc.remove_people(merged.prefix, removals, scratch)
+    left = bed.read_fam(current)["iid"]
+    left = findings.table.loc[merged.people.decode(left), "group"].set_axis(left)
     hwe = hardy_weinberg.tests(current, left, Path(scratch) / "hwe")
     counts = hardy_weinberg.summary(hwe, settings["hwe_p"])
     unfit = None
@@ -208,7 +229,9 @@ def _quality_control(merged, findings, settings, scratch):
             )
         unfit = hardy_weinberg.fails_within(hwe, settings["hwe_p"])
     final, steps, gone = qc.quality_control(current, settings, scratch, unfit)
-    return final, attrition + steps, lost + gone, hwe, counts
+    codes = {"sample": merged.people, "snp": merged.snps}
+    lost = [(kind, *codes[kind].decode([code]), *rest) for kind, code, *rest in lost + gone]
+    return final, attrition + steps, lost, hwe.assign(id=merged.snps.decode(hwe["id"])), counts
 
 
 def _all_dropped(snps, rows):

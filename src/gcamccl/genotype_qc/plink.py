@@ -103,12 +103,12 @@ def last_error(text):
     return lines[-1] if lines else "no output"
 
 
-def plink(*arguments, memory_mb=1000):
+def plink(*arguments, memory_mb=1000, folder=None):
     """Run PLINK 1.9 with one thread.
 
     ``--allow-no-sex``: only autosomes are kept, for which sex plays no part.
     """
-    return run([PLINK, "--allow-no-sex", "--threads", "1", "--memory", memory_mb, *arguments])
+    return run([PLINK, "--allow-no-sex", "--threads", "1", "--memory", memory_mb, *arguments], folder=folder)
 
 
 def plink2(*arguments, memory_mb=1000):

@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.genotype_qc import bed
+from gcamccl.genotype_qc.genome_builds import MAX_MOVED, MIN_FOR_BUILD_CHECK
 from gcamccl.genotype_qc.strand import BITS, COMPLEMENT, allele_frequency, relation
-from gcamccl.genotype_qc.validate import AUTOSOMES
+from gcamccl.genotype_qc.validate import AUTOSOMES, NO_ID
 from gcamccl.workflow.errors import InputError
 
-NO_ID = "."  # as PLINK and VCF write it
-MAX_MOVED = 0.5  # of the SNPs with a common id; more at other positions: another genome build
-MIN_FOR_BUILD_CHECK = 50
 PAIRS_AT_ONCE = 5_000
 PLACE = 10**10  # a chromosome's worth of positions, so that chromosome and position are one number
 
@@ -105,7 +103,8 @@ def usable(array, fate, settings, alone, known=None):
     """
     bim = array.bim
     chrom = pd.to_numeric(bim["chrom"]).to_numpy(np.int64)
-    place = chrom * PLACE + bim["pos"].to_numpy(np.int64)
+    pos = bim["pos"].to_numpy(np.int64)
+    place = np.where((chrom > 0) & (pos > 0), chrom * PLACE + pos, 0)  # 0: nowhere
     id_ = bim["id"].to_numpy(object)
     named = id_ != NO_ID
     place, corrected = _known_places(array.name, id_, place, known)
@@ -126,10 +125,12 @@ def usable(array, fate, settings, alone, known=None):
             "corrected": corrected,
         }
     )
-    autosome = np.isin(place // PLACE, [int(number) for number in AUTOSOMES]) & (place % PLACE > 0)
+    autosome = np.isin(place // PLACE, [int(number) for number in AUTOSOMES])
     steps = [
+        ("no_position", place > 0),
         ("not_autosomal", autosome),
         ("not_a_snp", (bits[0] >= 0) & (bits[1] >= 0)),
+        ("same_allele_twice", (bits[0] != bits[1]) | (bits[0] <= 0)),
         ("no_calls", (mask > 0) & (n > 0)),
     ]
     good = np.ones(len(bim), bool)

@@ -7,6 +7,7 @@ from gcamccl.genotype_qc import bed
 from gcamccl.genotype_qc.plink import ToolError, list_people, plink, plink2
 from gcamccl.workflow.errors import InputError
 
+MIN_PEOPLE = 2  # of one person there are no frequencies and no linkage disequilibrium
 EMPTY = re.compile(r"\b(all|no|0) (variants|people|samples)\b", re.IGNORECASE)
 
 
@@ -43,8 +44,9 @@ def remove_people(prefix, removals, scratch):
     current, attrition, dropped = Path(prefix), [], []
     n_snps, n_people = _count(current, ".bim"), _count(current, ".fam")
     for step, reason, names in removals:
-        if len(names) == n_people:
-            raise InputError(f"genotype_qc, step {step}", f"nobody is left ({reason})")
+        if len(names) > n_people - MIN_PEOPLE:
+            left = n_people - len(names) or "nobody"
+            raise InputError(f"genotype_qc, step {step}", f"{left} of {n_people} people are left ({reason})")
         if names:
             result = Path(scratch) / f"people.{step}"
             leave = list_people(bed.path(result, ".remove"), names)
@@ -100,9 +102,11 @@ def quality_control(prefix, settings, scratch, unfit=None):
             else:
                 plink("--bfile", current, *options, "--make-bed", "--out", result)
         except ToolError as error:
-            if EMPTY.search(str(error).split(": ", 1)[-1]):
-                what = f"nothing is left ({reason}); PLINK says: {error}"
-                raise InputError(f"genotype_qc, step {step}", what) from None
+            said = str(error).split(": ", 1)[-1]
+            if EMPTY.search(said):
+                what = f"nothing is left of {len(snps)} SNPs and {len(people)} people ({reason}); PLINK says: {said}"
+                todo = "check the calls (all of one kind, or missing?), or ease this setting"
+                raise InputError(f"genotype_qc, step {step}", what, todo) from None
             raise
         snps_out, people_out = _ids(result, ".bim"), _ids(result, ".fam")
         attrition.append((step, len(snps), len(snps_out), len(people), len(people_out)))
@@ -118,7 +122,9 @@ def _prune(prefix, settings, result):
     """LD pruning in windows of SNPs; PLINK 2 finds the same SNPs as PLINK 1.9 in less time."""
     window, step, r2 = settings["ld_window_snps"], settings["ld_step_snps"], settings["ld_r2"]
     plink2("--bfile", prefix, "--indep-pairwise", window, step, r2, "--out", result)
-    plink("--bfile", prefix, "--extract", f"{result}.prune.in", "--make-bed", "--out", result)
+    kept = bed.path(result, ".prune.in")
+    only = ["--extract", kept] if kept.exists() else []  # PLINK 2 writes none for a single SNP
+    plink("--bfile", prefix, *only, "--make-bed", "--out", result)
 
 
 def _lost(before, after):

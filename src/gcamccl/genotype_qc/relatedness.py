@@ -80,7 +80,7 @@ def kinship_pairs(prefix, filters, scratch, lowest=THIRD, pairs=None):
             "NSNP": "n_snps",
         }
     )
-    return found[COLUMNS[:5]]
+    return found.loc[found["n_snps"] > 0, COLUMNS[:5]].reset_index(drop=True)  # else PLINK's kinship means nothing
 
 
 def relatives(prefix, filters, n_independent, family, scratch):

@@ -83,8 +83,10 @@ def by_f(f):
 def _check(prefix, bim, fam, rows, scratch):
     """PLINK's table, in the order of the ``.fam``, and the number of SNPs it used."""
     calls = bed.read_bed(prefix, len(fam), rows)
-    snps = bim.iloc[rows].assign(id=[f"x{row}" for row in rows])  # ids may repeat on an array
-    people = fam.assign(fid=fam["iid"], father="0", mother="0", phenotype="-9")
+    # Neutral ids, and alleles: they may repeat on an array, or be what PLINK cannot read.
+    snps = bim.iloc[rows].assign(id=[f"x{row}" for row in rows], a1="A", a2="C", cm=0)
+    ids = [f"p{row}" for row in range(len(fam))]
+    people = fam.assign(fid=ids, iid=ids, father="0", mother="0", phenotype="-9")
     bed.write_fileset(f"{scratch}.x", calls, snps, people)
     plink("--bfile", f"{scratch}.x", "--indep-pairwise", *PRUNE, "--out", f"{scratch}.x")
     kept = bed.path(scratch, ".x.prune.in")
@@ -95,7 +97,7 @@ def _check(prefix, bim, fam, rows, scratch):
         "--bfile", f"{scratch}.x", "--extract", kept, "--check-sex", FEMALE_MAX_F, MALE_MIN_F, "--out", f"{scratch}.x"
     )  # fmt: skip
     found = pd.read_csv(bed.path(scratch, ".x.sexcheck"), sep=r"\s+", dtype={"IID": str})
-    return found.set_index("IID").loc[fam["iid"]], n_kept
+    return found.set_index("IID").loc[ids], n_kept
 
 
 def _y_calls(prefix, bim, n_people):

@@ -18,7 +18,15 @@ CHROMOSOMES = {*AUTOSOMES, "0", "23", "24", "25", "26"}
 # 1_KI270706V1_RANDOM, GL000191.1, NT_113891, HSCHR6_MHC_APD, HLA-A*01:01.
 CONTIG = re.compile(r"(UN|\d+|[XY])_\w+|(GL|KI|NT_|NW_|HS|HLA|JH|GJ).+|EBV|NC_007605|HS37D5")
 NUMBERED_ALLELES = {"1": "A", "2": "C", "3": "G", "4": "T"}
-NO_ID = "."
+NO_ID = "."  # as PLINK and VCF write it
+MAX_ID = 16_000  # characters of an id: PLINK refuses longer ones
+MAX_POSITION = 2**31 - 2  # PLINK's largest
+# Control characters, and white space that is none to PLINK: no-break space, line separators, byte order marks inside.
+INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]"
+)
+SYMBOLIC = re.compile(r"<[^<>]*>|\*")  # alleles of a VCF that are no bases
+MANY_NULS = 100  # in the first 1000 bytes: UTF-16 without a mark, or no text; fewer: a stray one
 GZIP = b"\x1f\x8b"  # first two bytes (RFC 1952)
 HEADER = {"CHR", "CHROM", "#CHROM", "SNP", "RSID", "FID", "#FID", "IID", "#IID"}
 
@@ -79,7 +87,7 @@ def chromosome_names(names):
 
 def _table(file, columns):
     """Read a whitespace-separated table whose lines all have the same number of fields."""
-    lines = _text(file).removesuffix("\n").split("\n")
+    lines = _text(file).rstrip().split("\n")
     rows = [line.split() for line in lines]
     if lines == [""]:
         rows = []
@@ -104,13 +112,19 @@ def _text(file):
         raise InputError(file, f"cannot be read: {error.strerror}") from None
     if data[:2] == GZIP:
         raise InputError(file, "this file is gzip-compressed", f"unpack it: zcat {file.name} > NEW{file.suffix}")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:1000]:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:1000].count(b"\0") > MANY_NULS:
         raise InputError(file, "not plain text (UTF-16, or not a table at all)", "save it as UTF-8 text")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(file, f"line {line} is not UTF-8 text", "save it as UTF-8 text") from None
+    strange = INVISIBLE.search(text)
+    if strange:
+        line = text.count("\n", 0, strange.start()) + 1
+        what = f"line {line} holds an invisible character (U+{ord(strange[0]):04X})"
+        raise InputError(file, what, "remove it, in the participants table as well")
+    return text
 
 
 def check_bim(prefix, say=None):
@@ -122,6 +136,13 @@ def check_bim(prefix, say=None):
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(file, f"line {row + 1}: position {table['pos'][row]!r} is not a whole number")
+    if (position.abs() > MAX_POSITION).any():
+        row = int(np.flatnonzero(position.abs() > MAX_POSITION)[0])
+        raise InputError(
+            file, f"line {row + 1}: position {table['pos'][row]} is on no chromosome",
+            "correct it, or write 0 for a position that is not known",
+        )  # fmt: skip
+    _check_length(file, table["id"], "an SNP id")
     table["pos"] = position.astype(np.int64)
     table["cm"] = pd.to_numeric(table["cm"], errors="coerce").fillna(0.0)
     table["chrom"] = chromosome_names(table["chrom"])
@@ -161,7 +182,7 @@ def _check_alleles(file, table):
     if numbered:
         for column in ("a1", "a2"):
             table[column] = table[column].replace(NUMBERED_ALLELES)
-    strange = {allele for allele in used if not set(allele) <= set("ACGTNDI0-.<>*1234")}
+    strange = {a for a in used if not set(a) <= set("ACGTNDI0-.1234") and not SYMBOLIC.fullmatch(a)}
     if strange:
         row = int(np.flatnonzero(table["a1"].isin(strange) | table["a2"].isin(strange))[0])
         raise InputError(
@@ -170,6 +191,40 @@ def _check_alleles(file, table):
             "translate A/B coding to letters with the array's manifest (plink1.9 --update-alleles)",
         )
     return numbered
+
+
+def _check_length(file, ids, what):
+    """Ids no longer than PLINK's limit."""
+    long = ids.str.len() > MAX_ID
+    if long.any():
+        row = int(np.flatnonzero(long)[0])
+        raise InputError(
+            file, f"line {row + 1}: {what} of {len(ids[row])} characters, such as {ids[row][:20]}...",
+            f"PLINK takes {MAX_ID} at most; shorten it",
+        )  # fmt: skip
+
+
+def why_no_id(name):
+    """Why something cannot be an individual or family id in a PLINK fileset, such as this stage's own; None: it can."""
+    if name.startswith("#"):
+        return "PLINK skips lines that start with #, and everybody after one would get another person's calls"
+    if len(name) > MAX_ID:
+        return f"PLINK takes {MAX_ID} characters at most"
+    if INVISIBLE.search(name):
+        return "it holds an invisible character"
+    return {
+        "0": "0 is PLINK's word for no id",
+        "n/a": "n/a is the participants table's word for no genotypes",
+    }.get(name)
+
+
+def _check_people(file, table):
+    """Individual ids that can be used; the family ids of a ``.fam`` only must not start a comment."""
+    for row, (fid, iid) in enumerate(zip(table["fid"], table["iid"], strict=True)):
+        why = why_no_id(iid) or (why_no_id(fid) if fid.startswith("#") else None)
+        if why:
+            what = f"line {row + 1}: {fid[:20]} {iid[:20]} cannot be ids: {why}"
+            raise InputError(file, what, "rename the person here and in the participants table")
 
 
 def _describe(file, table, counts, lower, numbered, say):
@@ -181,6 +236,7 @@ def _describe(file, table, counts, lower, numbered, say):
         "without an id": len(table) - len(named),
         **counts,
         "insertions or deletions": int((table[["a1", "a2"]].isin(["I", "D"])).any(axis=1).sum()),
+        "with one allele named twice": int(((table["a1"] == table["a2"]) & (table["a1"] != "0")).sum()),
         "with lower-case alleles, read as upper case": lower,
     }
     found = [f"{count} SNPs {what}" for what, count in counts.items() if count]
@@ -197,6 +253,7 @@ def check_fam(prefix):
     """Read and check a ``.fam``; see `read_fileset`."""
     file = bed.path(prefix, ".fam")
     table = _table(file, bed.FAM)
+    _check_people(file, table)
     twice = [name for name, count in Counter(table["iid"]).items() if count > 1]
     if twice:
         lines = (np.flatnonzero(table["iid"] == twice[0]) + 1).tolist()

@@ -1,6 +1,7 @@
 """Reading and writing files so that nothing is ever half written."""
 
 import contextlib
+import gzip
 import hashlib
 import json
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from gcamccl.workflow.errors import InputError
 
+# A line of TSV fields, quoted (a quote inside is doubled) or not; a field that starts with a quote is quoted.
+TSV_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^"\t][^\t]*|)(?:\t(?:"(?:[^"]|"")*"|[^"\t][^\t]*|))*')
 FLAT_LIST = re.compile(r"\[\s[^\[\]{}\"]*\]")  # of numbers, true, false, null: strings may hold spaces
 
 
@@ -96,13 +99,17 @@ def write_large_tsv(path, table):
 def read_tsv(path, columns=(), **kwargs):
     """Read a TSV into a DataFrame; ``n/a`` and empty cells are missing.
 
+    A field in double quotes is read without them, as `write_tsv` writes one that holds a tab or a quote.
+
     Raises
     ------
     InputError
-        No such file, an empty file, a ragged line, lines longer than the header, or one of `columns` missing.
+        No such file, an empty file, a ragged line, lines longer than the header, one of `columns` missing, or a quote
+        that is not closed on its line.
     """
     import pandas as pd
 
+    _check_quotes(path)
     kwargs.setdefault("na_values", ["n/a", ""])
     kwargs.setdefault("keep_default_na", False)
     try:
@@ -122,6 +129,24 @@ def read_tsv(path, columns=(), **kwargs):
     if missing:
         raise InputError(path, f"no column {', '.join(missing)}", f"found {', '.join(map(str, table.columns))}")
     return table
+
+
+def _check_quotes(path):
+    """Refuse a quote that opens a field and is not closed: all lines up to the next one would be one field."""
+    try:
+        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as handle:
+            data = handle.read()
+    except OSError:
+        return  # what reads the table says why
+    if b'"' not in data:
+        return
+    for number, line in enumerate(data.decode("utf-8-sig", errors="replace").split("\n"), start=1):
+        if '"' in line and not TSV_LINE.fullmatch(line.rstrip("\r")):
+            raise InputError(
+                path,
+                f'line {number} holds a quote (") that opens a field but does not close it',
+                "remove the quote, or put the field in quotes and double the quotes inside it",
+            )
 
 
 def sha256(path):
