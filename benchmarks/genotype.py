@@ -15,7 +15,7 @@ PARTS = {  # part -> arguments, arguments for a quick look, what of its result g
     # three arrays of 854 people each
     "merge": (["--people", "2562"], ["--people", "2562", "--scale", "0.1"], ["merge_s", "merge_rss_mb"]),
     "gtex": ([], ["--rows", "80000", "--lookup", "1000000"], ["gtex_s", "gtex_rss_mb"]),
-    "impute": ([], ["--snps", "450"], ["impute_ratio"]),
+    "impute": ([], ["--snps", "300"], ["impute_ratio", "impute_ratio_first_run_alone"]),
 }
 EXAMPLES = """examples:
   python benchmarks/genotype.py                       about twenty minutes

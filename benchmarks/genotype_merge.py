@@ -28,6 +28,7 @@ PAIRS, SHARES = ("AG", "CT", "AC", "GT", "AT", "CG"), (0.4, 0.4, 0.08, 0.08, 0.0
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 MISSING = 0.005
 BLOCK = 20_000
+MERGED = {"peer": "merged", "ours": "named"}
 EXAMPLES = """examples:
   python benchmarks/genotype_merge.py                 some two minutes
   python benchmarks/genotype_merge.py --scale 0.1     quicker
@@ -79,13 +80,16 @@ def make_arrays(folder, n_people, scale, rng):
 
 def ours(folder):
     """Read, check, harmonise and merge; run in a process of its own."""
-    from gcamccl.genotype_qc import inputs, pipeline
+    from gcamccl.genotype_qc import bed, inputs, pipeline
+    from gcamccl.genotype_qc.plink_ids import write_named
     from gcamccl.workflow.config import stage_defaults
 
     scratch, settings = folder / "ours", stage_defaults("genotype_qc")
     scratch.mkdir()
     given = inputs.load([folder / name for name in NAMES], scratch, settings)
-    pipeline.merge_arrays(given, settings, scratch)
+    merged = pipeline.merge_arrays(given, settings, scratch)
+    write_named(merged.prefix, scratch / "named", merged.people, merged.snps)
+    bed.path(merged.prefix, ".bed").rename(scratch / "named.bed")
 
 
 def peer(folder):
@@ -163,7 +167,7 @@ def main():
         truth = make_arrays(folder, args.people, args.scale, np.random.default_rng(1))
         for who in ("peer", "ours"):
             cost = measure.run([sys.executable, __file__, "--only", who, "--folder", folder])
-            rows[who] = (cost.cpu_s, cost.wall_s, cost.peak_mb, *wrong_strands(folder / who / "merged", truth))
+            rows[who] = (cost.cpu_s, cost.wall_s, cost.peak_mb, *wrong_strands(folder / who / MERGED[who], truth))
     print(f"{args.people} people, {len(truth)} SNPs on all three arrays")
     print(f"{'':20}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{'SNPs':>9}{'A/T, C/G':>10}{'wrong strand':>14}")
     for who, (cpu, wall, rss, n_snps, strandless, wrong) in rows.items():
