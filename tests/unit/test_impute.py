@@ -26,7 +26,9 @@ from impute_fixture import (
 
 from gcamccl import impute
 from gcamccl.genotype_qc import bed
+from gcamccl.impute import minimac4
 from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.errors import InputError
 
 METHODS = ("beagle", "shapeit4", "minimac4", "external")
 
@@ -155,7 +157,15 @@ def test_the_server_is_used_and_checked_against_the_observed_calls(results):
 
 def test_a_compressed_reference_of_minimac4(study, cohort, server, tmp_path):
     """Ready-made .msav, whose sites cannot be listed: alleles are found by offering each SNP in all its forms."""
-    files = {"reference": server.parent / "panel.msav", "genetic_map": map_of(study)}
+    (tmp_path / "names").write_text(f"{CHROM} chr{CHROM}\n")
+    words = ["bcftools", "annotate", "--rename-chrs", tmp_path / "names", "-Ob", "-o", tmp_path / "p.bcf"]
+    sh(*words, panel_of(study))
+    sh("bcftools", "index", tmp_path / "p.bcf")
+    sh("minimac4", "--compress-reference", tmp_path / "p.bcf", "-o", tmp_path / "chr.msav")
+    assert minimac4.check_reference(server.parent / "panel.msav", CHROM, tmp_path) == str(CHROM)
+    with pytest.raises(InputError, match="no variant of chromosome 9"):
+        minimac4.check_reference(tmp_path / "chr.msav", 9, tmp_path)
+    files = {"reference": tmp_path / "chr.msav", "genetic_map": map_of(study)}
     result = fill(cohort, tmp_path, method="minimac4", **files)
     bim = cohort.study.bim
     known = set(sh("bcftools", "query", "-f", "%ID\\n", panel_of(study)).split())

@@ -34,6 +34,8 @@ def test_hidden_calls_are_observed_ones_and_depend_on_seed_and_chromosome(calls)
     assert not (hidden & (many < 0)).any()
     assert hidden.sum() == pytest.approx(score.MASKED_SHARE * (many >= 0).sum(), rel=0.1)
     assert (hidden == score.hide(many, 1, 22)).all()
+    large = np.zeros((2000, 1000), np.int8)
+    assert score.hide(large, 1, 22).sum() == pytest.approx(score.ENOUGH, rel=0.05)
     for seed, chromosome in ((2, 22), (1, 21)):
         assert (hidden != score.hide(many, seed, chromosome)).any()
 

@@ -17,6 +17,7 @@ from gcamccl.impute.external import read_server
 from gcamccl.impute.genetic_map import read_map
 from gcamccl.impute.minimac4 import MSAV
 from gcamccl.impute.panel import read_panel
+from gcamccl.workflow.errors import InputError
 
 SOURCES = ("mode", "cohort", "panel", "server")  # what filled a call; later ones win
 MODE, COHORT, PANEL, SERVER = range(4)
@@ -121,6 +122,7 @@ def impute(
     InputError
         Panel, map or server's file are not what they should be.
     """
+    _check_given(settings["method"], reference, imputed)
     scratch, chrom = Path(scratch), str(study.chromosome)
     calls, fam, bim = study.calls, study.fam.reset_index(drop=True), study.bim.reset_index(drop=True)
     method, missing = settings["method"], calls < 0
@@ -138,7 +140,7 @@ def impute(
             facts |= server.facts
             guess.take(server.filled, SERVER)
         elif reference and Path(reference).suffix == MSAV:
-            _with_msav(guess, visible, bim, usable, reference, program, options, scratch, say)
+            facts |= _with_msav(guess, visible, bim, usable, reference, program, options, scratch, say)
         elif reference:
             limit = settings["max_frequency_difference"]
             panel = read_panel(reference, chrom, visible, bim, fam, limit, scratch, say)
@@ -152,6 +154,16 @@ def impute(
                 say("WARNING: too few SNPs are in the panel; filling from the study alone")
         _from_cohort(guess, visible, missing, bim, usable, program, options, scratch, say)
     return _result(study, bim, settings, guess, missing, hidden, visible, facts)
+
+
+def _check_given(method, reference, imputed):
+    """Raise an InputError if a method has not the file it cannot do without, or one it cannot read."""
+    if method == "external" and not imputed:
+        raise InputError("impute.method", "external needs a server's VCF", "give --imputed")
+    if method == "minimac4" and not reference:
+        raise InputError("impute.method", "minimac4 needs a reference panel", "give --reference")
+    if method in programs.PHASERS and reference and Path(reference).suffix == MSAV:
+        raise InputError(reference, f"only minimac4 reads {MSAV} files", "give the panel as VCF or BCF")
 
 
 def _usable(bim):
@@ -172,11 +184,12 @@ def _with_msav(guess, visible, bim, usable, reference, program, options, scratch
     """minimac4 with a compressed reference; the phasing before it fills what that lacks."""
     rows = np.flatnonzero(usable)
     if not _feasible(program, len(rows), visible.shape[1], say):
-        return
+        return {}
     cohort, panel = programs.from_msav(visible, bim, rows, reference, program, options, scratch)
     say(f"minimac4 with the compressed reference: {len(panel.rows)} of {len(bim)} SNPs are in it")
     guess.take(cohort, COHORT)
     guess.take(panel, PANEL)
+    return {"n_snps_in_panel": len(panel.rows), "n_snps_not_in_panel": len(bim) - len(panel.rows)}
 
 
 def _from_cohort(guess, visible, missing, bim, usable, program, options, scratch, say):

@@ -12,7 +12,7 @@ def phase(target, name, options, panel=None):
     folder = target.parent
     output = folder / f"{name}.vcf"
     command = ["shapeit4", "--input", to_bcf(target).name, "--region", options.chrom, "--output", output.name]
-    command += ["--seed", options.seed, "--thread", options.threads]
+    command += ["--seed", options.seed, "--thread", 1]  # with more, the same seed gives other calls every time
     if panel:
         command += ["--reference", to_bcf(panel).name]
     if options.genetic_map is not None:  # else it takes 1 cM per Mb
