@@ -4,6 +4,7 @@ Genotypes are int8 arrays of shape (SNPs, people) that count copies of **A1**, t
 ``.bim``; -1: call missing. That is what ``plink2 --export A`` counts for the same allele (a test holds it to that).
 """
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,10 @@ def bytes_per_snp(n_people):
 
 
 def read_bim(prefix):
-    """Read a ``.bim``: DataFrame with `BIM` columns; chrom, id and alleles are text, pos int64 (bp)."""
+    """Read a ``.bim``: DataFrame with `BIM` columns; chrom, id and alleles are text, pos int64 (bp).
+
+    Quotes mean nothing in a ``.bim`` or ``.fam``.
+    """
     table = _read(path(prefix, ".bim"), BIM)
     return table.astype({"pos": np.int64, "cm": float})
 
@@ -50,17 +54,20 @@ def read_fam(prefix):
 def _read(file, columns):
     if file.stat().st_size == 0:
         return pd.DataFrame({column: pd.Series(dtype=str) for column in columns})
-    return pd.read_csv(file, sep=r"\s+", header=None, names=columns, dtype=str, keep_default_na=False)
+    return pd.read_csv(
+        file, sep=r"\s+", header=None, names=columns, dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE,
+        encoding="utf-8",
+    )  # fmt: skip
 
 
 def write_bim(table, file):
     """Write a DataFrame with `BIM` columns."""
-    table[BIM].to_csv(file, sep="\t", header=False, index=False)
+    table[BIM].to_csv(file, sep="\t", header=False, index=False, quoting=csv.QUOTE_NONE)
 
 
 def write_fam(table, file):
     """Write a DataFrame with `FAM` columns."""
-    table[FAM].to_csv(file, sep="\t", header=False, index=False)
+    table[FAM].to_csv(file, sep="\t", header=False, index=False, quoting=csv.QUOTE_NONE)
 
 
 def read_bed(prefix, n_people, rows):
