@@ -1,6 +1,7 @@
 """impute where programs would hang, stop or answer for the wrong SNP; and that masked calls are really hidden."""
 
 import gzip
+import importlib
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from test_impute_odd import cut, rewritten
 
 from gcamccl import impute
 from gcamccl.genotype_qc.plink import ToolError
-from gcamccl.impute import alleles, genetic_map, score, vcf
+from gcamccl.impute import alleles, genetic_map, panel, score, vcf
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 
@@ -216,6 +217,21 @@ def test_masked_calls_are_hidden_from_everything(study, cohort, tmp_path, method
     if by_mode.any():
         same = np.isin(true.row, np.flatnonzero(by_mode))
         assert (true.dosage[same] == false.dosage[same]).all()
+
+
+def test_the_panel_is_compared_without_the_masked_calls(study, cohort, tmp_path, monkeypatch):
+    """Frequencies and linkage disequilibrium decide on strand and use of a SNP: masked calls must not."""
+    module, given = importlib.import_module("gcamccl.impute.run"), []
+
+    def listening(path, chromosome, calls, *others):
+        given.append(calls)
+        return panel.read_panel(path, chromosome, calls, *others)
+
+    monkeypatch.setattr(module, "read_panel", listening)
+    part = cohort.part(slice(0, 30))
+    fill(part, tmp_path, seed=1, reference=panel_of(study))
+    hidden = score.hide(part.study.calls, 1, CHROM)
+    assert hidden.any() and (given[0] == np.where(hidden, -1, part.study.calls)).all()
 
 
 def test_masked_calls_of_snps_filled_by_mode_count(cohort, tmp_path):

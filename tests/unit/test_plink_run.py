@@ -28,6 +28,11 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
+def test_a_program_that_has_let_go_of_another_one_does_not_block_the_job():
+    with pytest.raises(ToolError, match="hangs"):
+        run(["bash", "-c", "(sleep 8 &) ; exit 0"])
+
+
 def test_a_program_that_works_may_take_longer_than_that():
     assert run([sys.executable, "-c", BUSY.format(1.5)]) == "done\n"
     # Its child works, it waits.

@@ -117,7 +117,10 @@ def _end(process):
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
     process.kill()
-    return process.communicate()[0]
+    try:
+        return process.communicate(timeout=POLL_S)[0]
+    except subprocess.TimeoutExpired:  # a program of its own that it has let go still holds the pipe
+        return ""
 
 
 def lines(command):
