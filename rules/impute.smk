@@ -40,4 +40,4 @@ rule impute:
         "impute: chromosome {wildcards.chrom}"
     shell:
         "python {params.program:q} --genotypes {params.genotypes:q} --chromosome {wildcards.chrom} {params.panel}"
-        " --memory-mb {resources.mem_mb} --threads {threads} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"
+        " --memory-mb {resources.mem_mb} --threads {threads} --limit-minutes {resources.runtime} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

@@ -49,5 +49,6 @@ def files(study):
 
 def find(study, out, genotypes=None, say=quiet, changes=(), **sources):
     """`find_loci` on the study, with other genotypes, settings or sources where given."""
+    out.mkdir(exist_ok=True)
     found = settings("eqtl_filter", **dict(changes))
     return find_loci(genotypes or prefixes(study), found, files(study) | sources, out / "loci", say)

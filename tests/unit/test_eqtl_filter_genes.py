@@ -145,9 +145,9 @@ def test_another_genome_build_is_an_error():
     ):
         check_build(*placed(6, 4), ["r.bim", "s.bim"])
     check_build(*placed(6, 3), ["r.bim", "s.bim"])
-    check_build(*placed(4, 4), ["r.bim", "s.bim"])
+    check_build(*placed(1, 1), ["r.bim", "s.bim"])  # one SNP may be another in dbSNP
     with pytest.raises(InputError, match="lift the genotypes over"):
-        check_build(*placed(5, 5), ["r.bim", "s.bim"])
+        check_build(*placed(2, 2), ["r.bim", "s.bim"])
 
 
 def brute_force(snps, genes, window):

@@ -1,8 +1,12 @@
 """Whether positions of genotypes and genes are GRCh37, the build of gene bodies and of GTEx's lookup table."""
 
+import numpy as np
+
 from gcamccl.workflow.errors import InputError
 
-MIN_SNPS = 5  # SNPs with an rsID of a placed variant; fewer tell nothing
+# SNPs with an rsID of a placed variant; a single one may have moved. dbSNP releases disagree on far fewer than 1 %.
+MIN_SNPS = 2
+SAMPLE = 2000  # SNPs of the study whose place is looked up beside those of the eQTLs
 MAX_MOVED = 0.5  # share of them at another position; single rsIDs do move between dbSNP releases
 LIFT_GENOTYPES = "lift the genotypes over to GRCh37 (hg19) first, and check that the lookup table is GTEx's own"
 LIFT_GENES = "use gene bodies of GRCh37 (hg19), such as glist-hg19 or NCBI37.3.gene.loc"
@@ -90,6 +94,12 @@ def check_lengths(snps, bims):
             f"{snp['snp_id']} at {snp['chrom']}:{snp['pos']}",
             LIFT_GENOTYPES,
         )
+
+
+def sample_names(snps):
+    """rsIDs of the study to compare, evenly over the genome: at most `SAMPLE` of `snps` (snp_id), list of str."""
+    names = snps["snp_id"][snps["snp_id"].str.fullmatch(r"rs\d+")]
+    return names.iloc[np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int))].tolist() if len(names) else []
 
 
 def check_build(snps, variants, bims):

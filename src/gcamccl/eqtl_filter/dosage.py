@@ -1,8 +1,10 @@
 """The imputed filesets: their SNPs and people, the loci's own fileset, its dosages, and expected copies."""
 
 import glob
+import tempfile
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -128,12 +130,18 @@ def read_dosage(prefix):
     """
     from pandas_plink import read_plink1_bin
 
-    # It takes shell patterns, and uses a pandas keyword that is going away.
-    files = [glob.escape(str(bed.path(prefix, suffix))) for suffix in (".bed", ".bim", ".fam")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        calls = read_plink1_bin(*files, verbose=False, ref="a0")
-    return calls.compute().to_numpy().astype(np.float32, copy=False)
+    bim, fam = bed.read_bim(prefix), bed.read_fam(prefix)
+    with tempfile.TemporaryDirectory() as folder:
+        # It takes a quote in an id for the start of a quoted field, so ids are numbers here.
+        plain = Path(folder) / "plain"
+        bed.write_bim(bim.assign(id=range(len(bim))), bed.path(plain, ".bim"))
+        bed.write_fam(fam.assign(fid=range(len(fam)), iid=range(len(fam))), bed.path(plain, ".fam"))
+        # It takes shell patterns, and uses a pandas keyword that is going away.
+        files = [bed.path(prefix, ".bed"), bed.path(plain, ".bim"), bed.path(plain, ".fam")]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            calls = read_plink1_bin(*(glob.escape(str(file)) for file in files), verbose=False, ref="a0")
+        return calls.compute().to_numpy().astype(np.float32, copy=False)
 
 
 def read_filled(prefixes, snps, loci, n_people, required):

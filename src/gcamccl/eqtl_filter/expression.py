@@ -1,6 +1,8 @@
 """GTEx's median expression by tissue, and the genes most expressed in the brain."""
 
+import csv
 import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from gcamccl.eqtl_filter.gene_files import without_version
 from gcamccl.workflow.errors import InputError
 
 MITOCHONDRIAL = "MT-"  # symbols of the 37 genes of the mitochondrial genome
+NAMELESS = ("", "NA", "n/a", "-")  # what stands where a gene has no symbol; no gene is called so
 LOG_LIKE = 50.0  # a largest value below this is no TPM: they add up to 1e6, some gene of a tissue has thousands
 
 
@@ -68,7 +71,14 @@ def read_expression(path, tissues, say=print):
     absent = [tissue for tissue in tissues if tissue_key(tissue) not in columns]
     if absent:
         raise InputError(path, f"no column for {', '.join(absent)}", "use GTEx's median TPM by tissue")
-    symbols = table["Description"].astype(str)
+    ids = table[table.columns[0]].map(without_version)
+    nameless = table["Description"].isin(NAMELESS)
+    if nameless.any():
+        say(f"{nameless.sum()} lines of {path.name} have no symbol: such a gene is called by its Ensembl id")
+    symbols = table["Description"].mask(nameless, ids)
+    if symbols.isin(NAMELESS).any():
+        line = table["line"].to_numpy()[int(symbols.isin(NAMELESS).to_numpy().argmax())]
+        raise InputError(path, f"line {line} has neither id nor symbol", "get the file again")
     values = table[[columns[tissue_key(tissue)] for tissue in tissues]].apply(pd.to_numeric, errors="coerce")
     wrong = ~np.isfinite(values.to_numpy(float)) | (values.to_numpy(float) < 0)
     if wrong.any():
@@ -84,7 +94,6 @@ def read_expression(path, tissues, say=print):
     repeated = int(symbols.duplicated(keep=False).sum())
     if repeated:
         say(f"{repeated} lines of {path.name} share a symbol with another: the highest value of each tissue counts")
-    ids = table[table.columns[0]].astype(str).map(without_version)
     return Expression(
         values.astype(float).groupby(symbols).max(),
         ids.groupby(symbols).agg(lambda own: tuple(dict.fromkeys(own))).to_dict(),
@@ -95,7 +104,7 @@ def _read(path):
     """The table as text and numbers."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8") as handle:
+        with opener(path, "rt", encoding="utf-8-sig") as handle:
             first = handle.readline()
         if not first.startswith("#1.") and "Description" not in first.rstrip("\n").split("\t"):
             raise InputError(
@@ -103,10 +112,30 @@ def _read(path):
                 f"line 1 is {first.strip()[:40]!r}, neither #1.2 nor names with Description",
                 "use GTEx's gene_median_tpm.gct.gz",
             )
-        return pd.read_csv(path, sep="\t", skiprows=2 if first.startswith("#1.") else 0)
+        skip = 2 if first.startswith("#1.") else 0
+        # A symbol is text, also one that pandas takes for a missing value or the start of a quoted field.
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            skiprows=skip,
+            dtype=str,
+            keep_default_na=False,
+            quoting=csv.QUOTE_NONE,
+            encoding="utf-8-sig",
+            skip_blank_lines=False,
+        )
+        table = table.fillna("").assign(line=np.arange(len(table)) + skip + 2)
+        return table[(table.drop(columns="line") != "").any(axis=1)]
     except FileNotFoundError:
         raise InputError(path, "no such file") from None
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        UnicodeDecodeError,
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+    ) as error:
         raise InputError(path, f"cannot be read: {str(error).strip()}", "get the file again") from None
 
 

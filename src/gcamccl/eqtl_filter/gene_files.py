@@ -5,6 +5,7 @@ The format is told from the content. Positions become 1-based with both ends in.
 
 import gzip
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def _lines(path):
         raise InputError(path, "no such file") from None
     except IsADirectoryError:
         raise InputError(path, "a folder, not a file", KNOWN) from None
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise InputError(path, f"cannot be read: {error}", "get the file again") from None
 
 

@@ -10,7 +10,7 @@ from gcamccl.eqtl_filter.expression import read_expression, top_genes
 from gcamccl.eqtl_filter.gene_files import read_gene_bodies, without_version
 from gcamccl.eqtl_filter.genes import snps_in_genes
 from gcamccl.eqtl_filter.pairs import eqtls_in_all_tissues, find_pairs_files
-from gcamccl.eqtl_filter.variants import look_up, match_snps
+from gcamccl.eqtl_filter.variants import look_up_also, match_snps
 from gcamccl.genotype_qc import bed
 from gcamccl.workflow.errors import InputError
 
@@ -78,8 +78,8 @@ def find_loci(prefixes, settings, sources, prefix, say=print):
     expression = read_expression(sources["gtex_expression"], settings["tissues"], say)
     top, top_bodies = _top_genes(expression, settings, genes, pairs, sources["gene_bodies"], say)
     eqtls = eqtls_in_all_tissues(files, settings["eqtl_p"], settings["same_gene"], say)
-    variants = look_up(eqtls.variants, sources.get("gtex_lookup"), say)
-    build.check_build(snps, variants, bims)
+    variants, known = look_up_also(eqtls.variants, build.sample_names(snps), sources.get("gtex_lookup"), say)
+    build.check_build(snps, pd.concat([variants, known]), bims)
     matches = match_snps(inside, variants, say)
     is_eqtl = inside["snp_id"].isin(matches["snp_id"]).to_numpy()
     is_expressed = inside["snp_id"].isin(pairs["snp_id"][pairs["gene"].isin(top_bodies)]).to_numpy()

@@ -5,6 +5,7 @@ bounds the memory, whatever the size of the table.
 """
 
 import gzip
+import zlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,11 +31,11 @@ def column_names(path):
         if path.suffix == ".parquet":
             return parquet.read_schema(path).names
         opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8") as handle:
+        with opener(path, "rt", encoding="utf-8-sig") as handle:
             line = handle.readline()
     except FileNotFoundError:
         raise InputError(path, "no such file") from None
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowInvalid) as error:
         raise InputError(path, f"cannot be read: {_one_line(error)}", AGAIN) from None
     if not line.strip():
         raise InputError(path, "the file is empty", AGAIN)

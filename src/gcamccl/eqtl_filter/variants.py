@@ -41,7 +41,27 @@ def look_up(variant_ids, lookup=None, say=print):
     InputError
         The table lacks a column, is damaged or knows none of the variants, or ids are GRCh38 and there is no table.
     """
-    table = pd.DataFrame({"variant_id": variant_ids}, dtype=object)
+    return look_up_also(variant_ids, (), lookup, say)[0]
+
+
+def look_up_also(variant_ids, names, lookup=None, say=print):
+    """As `look_up`, and in the same pass the places of the lookup table's variants with some rsIDs.
+
+    Parameters
+    ----------
+    variant_ids, lookup, say
+        As of `look_up`.
+    names : sequence of str
+        rsIDs; not looked for where there is no table or no variant.
+
+    Returns
+    -------
+    variants : DataFrame
+        From `look_up`.
+    known : DataFrame
+        The same columns: variants with one of these rsIDs and a GRCh37 place.
+    """
+    table, known = pd.DataFrame({"variant_id": variant_ids}, dtype=object), None
     if not variant_ids:
         table["rs"], table["b37"] = "", ""
     elif lookup is None:
@@ -53,7 +73,9 @@ def look_up(variant_ids, lookup=None, say=print):
             )
         table["rs"], table["b37"] = "", table["variant_id"]
     else:
-        table = table.merge(_rows(variant_ids, lookup), on="variant_id", how="left")
+        rows = _rows(variant_ids, names, lookup)
+        known = rows[rows["rs"].isin(set(names))]
+        table = table.merge(rows, on="variant_id", how="left")
         absent = int(table["rs"].isna().sum())
         if absent == len(table):
             raise InputError(
@@ -63,12 +85,20 @@ def look_up(variant_ids, lookup=None, say=print):
             )
         if absent:
             say(f"WARNING: {absent} of {len(table)} GTEx variants are not in {lookup}; it may be of another release")
-    table["rs_ids"] = [re.findall(r"rs\d+", text) if isinstance(text, str) else [] for text in table["rs"]]
-    places = [_parse(text, "b37") for text in table["b37"]]
-    unplaced = sum(place is None for place in places)
+    variants = _placed(table)
+    unplaced = int((variants["pos"] < 0).sum())
     if unplaced:
         source = lookup or "their ids"
         say(f"{unplaced} of {len(table)} GTEx variants have no GRCh37 position in {source}: matched by rsID only")
+    known = _placed(table[:0] if known is None else known)
+    return variants, known[known["pos"] >= 0]
+
+
+def _placed(table):
+    """Rows of the lookup table (variant_id, rs, b37) with rsIDs and places taken apart."""
+    table = table.copy()
+    table["rs_ids"] = [re.findall(r"rs\d+", text) if isinstance(text, str) else [] for text in table["rs"]]
+    places = [_parse(text, "b37") for text in table["b37"]]
     own = [_parse(text) for text in table["variant_id"]]
     table["chrom"] = [place[0] if place else None for place in places]
     table["pos"] = [place[1] if place else -1 for place in places]
@@ -78,16 +108,19 @@ def look_up(variant_ids, lookup=None, say=print):
     return table[["variant_id", "rs_ids", "chrom", "pos", "ref", "alt"]]
 
 
-def _rows(variant_ids, lookup):
-    """Rows of the lookup table: variant_id, rs, b37; each variant once."""
+def _rows(variant_ids, names, lookup):
+    """Rows of the lookup table with one of these variants or rsIDs: variant_id, rs, b37; each variant once."""
     columns = column_names(lookup)
     rs = next((column for column in columns if column.startswith("rs_id_dbSNP")), None)
     if "variant_id" not in columns or rs is None:
         raise InputError(lookup, "no column variant_id or rs_id_dbSNP...", f"found {', '.join(columns)}")
     b37 = "variant_id_b37" if "variant_id_b37" in columns else "variant_id"
-    wanted = pa.array(variant_ids, pa.string())
+    wanted, named = pa.array(variant_ids, pa.string()), pa.array(names, pa.string())
     kinds = dict.fromkeys(["variant_id", rs, b37], pa.string())
-    found = [batch.filter(pc.is_in(batch["variant_id"], wanted)) for batch in batches(lookup, kinds)]
+    found = [
+        batch.filter(pc.or_(pc.is_in(batch["variant_id"], wanted), pc.is_in(batch[rs], named)))
+        for batch in batches(lookup, kinds)
+    ]
     frame = pa.Table.from_batches(found, pa.schema(kinds)).to_pandas()
     return pd.DataFrame({"variant_id": frame["variant_id"], "rs": frame[rs], "b37": frame[b37]}).drop_duplicates(
         "variant_id"

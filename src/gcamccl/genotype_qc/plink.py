@@ -1,5 +1,6 @@
 """Running PLINK and other command-line programs, with their own error line when they fail."""
 
+import contextlib
 import itertools
 import re
 import shutil
@@ -7,11 +8,17 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil
+
 from gcamccl.workflow.errors import InputError
 
 # Debian's name of PLINK 1.9; bioconda calls it plink.
 PLINK = next((name for name in ("plink1.9", "plink") if shutil.which(name)), "plink1.9")
 PLINK2 = "plink2"
+# A program that has hung must not hold the job for ever: Beagle waits for a thread of its own that died, for example.
+POLL_S = 10
+BUSY = 0.01  # of one processor; a Java program that waits uses less
+STALLED_S = 600
 FEW_PEOPLE = 50  # below it PLINK 2 refuses to estimate allele frequencies and linkage disequilibrium
 
 
@@ -19,8 +26,10 @@ class ToolError(RuntimeError):
     """An external program failed; the message holds the command and the program's own last error line."""
 
 
-def run(command, log=None, env=None, folder=None):
+def run(command, log=None, env=None, folder=None, limit_s=None):
     """Run an external program.
+
+    One that uses no processor time for `STALLED_S`, nor waits for a disk, is ended.
 
     Parameters
     ----------
@@ -31,6 +40,8 @@ def run(command, log=None, env=None, folder=None):
         The whole environment of the program.
     folder : Path, optional
         Folder the program runs in.
+    limit_s : float, optional
+        Longest time it may take; it is ended then.
 
     Returns
     -------
@@ -42,27 +53,74 @@ def run(command, log=None, env=None, folder=None):
     InputError
         The program is not installed.
     ToolError
-        It ended with another status than 0.
+        It ended with another status than 0, hung, or took too long.
     """
     command = [str(word) for word in command]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=env,
-            cwd=folder,
-            check=False,
-        )
+        process = subprocess.Popen(command, **pipes, env=env, cwd=folder)
     except FileNotFoundError:
         raise InputError(command[0], "this program is not installed", "README.md says how to install it") from None
+    try:
+        output, ended = _wait(process, limit_s)
+    except BaseException:
+        _end(process)
+        raise
     if log:
-        Path(log).write_text(done.stdout, encoding="utf-8")
-    if done.returncode:
-        raise ToolError(f"{' '.join(command[:8])} ended with status {done.returncode}: {last_error(done.stdout)}")
-    return done.stdout
+        Path(log).write_text(output, encoding="utf-8")
+    if ended or process.returncode:
+        why = ended or f"ended with status {process.returncode}"
+        raise ToolError(f"{' '.join(command[:8])} {why}: {last_error(output)}")
+    return output
+
+
+def _wait(process, limit_s):
+    """Output of a program, and why it was ended before its time (None: it was not)."""
+    idle, waited, before = 0, 0, 0.0
+    while True:
+        left = POLL_S if limit_s is None else max(0.0, min(POLL_S, limit_s - waited))
+        try:
+            return process.communicate(timeout=left)[0], None
+        except subprocess.TimeoutExpired:
+            waited += left
+            used, reading = _activity(process.pid)
+            idle = 0 if reading or abs(used - before) > BUSY * left else idle + left
+            before = used
+        if limit_s is not None and waited >= limit_s:
+            why = f"was ended after {waited / 60:.0f} minutes, the job's time limit (resources: runtime)"
+        elif idle >= STALLED_S:
+            why = f"hangs, without processor time for {idle / 60:.0f} minutes, and was ended"
+        else:
+            continue
+        return _end(process), why
+
+
+def _activity(pid):
+    """Processor time in seconds that a process and those it started have used, and whether one waits for a disk."""
+    used, reading = 0.0, False
+    try:
+        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return used, reading
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            used += times.user + times.system + times.children_user + times.children_system
+            reading |= one.status() == psutil.STATUS_DISK_SLEEP
+    return used, reading
+
+
+def _end(process):
+    """End a program and those it started; returns what it has said."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for one in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+    process.kill()
+    try:
+        return process.communicate(timeout=POLL_S)[0]
+    except subprocess.TimeoutExpired:  # a program of its own that it has let go still holds the pipe
+        return ""
 
 
 def lines(command):

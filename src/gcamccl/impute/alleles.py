@@ -11,7 +11,7 @@ AMBIGUOUS_MAF = 0.4
 # study and panel. Of unrelated correlations it is about normal with SD 1 / sqrt(20) for 20 neighbours: 0.7 is 3 SD.
 NEIGHBOURS = 20
 MIN_LIKENESS = 0.7
-STANDARD_ERRORS = 4  # beyond the limit's reach of a small panel's or cohort's sampling error
+STANDARD_ERRORS = 4  # what is beyond them is no sampling error of a small panel or cohort
 
 
 def complement(alleles):
@@ -130,6 +130,10 @@ def orient_by_ld(snp, neighbours, panel_snp, panel_neighbours):
     """
     here = _centred(neighbours) @ _centred(snp[None])[0]
     there = _centred(panel_neighbours) @ _centred(panel_snp[None])[0]
+    # Neighbours that are copies of one another make chance correlations alike or opposite: one at least must be real.
+    chance = [STANDARD_ERRORS / np.sqrt(max((own >= 0).sum(), 1)) for own in (snp, panel_snp)]
+    if not ((np.abs(here) > chance[0]) & (np.abs(there) > chance[1])).any():
+        return 0
     size = np.sqrt((here @ here) * (there @ there))
     likeness = here @ there / size if size else 0.0
     return int(np.sign(likeness)) if abs(likeness) >= MIN_LIKENESS else 0

@@ -77,7 +77,7 @@ def read_server(path, chromosome, calls, bim, fam, min_r2, folder, say=print):
     head = "\\t".join(["%POS", "%REF", "%ALT", *tags])
     vcf.at_positions(path, chromosome, bim["pos"], f"{head}[\\t%{dosage}]\\n", table)
     sites, copies = _read(table, dosage, len(names), columns, path)
-    if not len(sites) and not {str(chromosome), f"chr{chromosome}"} & set(vcf.chromosomes(path)):
+    if not len(sites) and not set(vcf.names_of(chromosome)) & set(vcf.chromosomes(path)):
         raise InputError(path, f"no variant of chromosome {chromosome}", "give the file of this chromosome")
     r2 = pd.to_numeric(sites["quality"], errors="coerce").to_numpy(float)
     untouched = (sites["untouched"] == "1").to_numpy()
@@ -168,6 +168,7 @@ def _read(table, dosage, n_names, columns, path):
     else:
         heads, values = _read_others(table, dosage, n_names)
     sites = pd.DataFrame(heads, columns=["pos", "ref", "alt", "quality", "untouched"]).astype({"pos": np.int64})
+    sites = sites.assign(ref=sites["ref"].str.upper(), alt=sites["alt"].str.upper())
     single = sites["ref"].isin(alleles.BASES) & sites["alt"].isin(alleles.BASES)
     keep = (single & ~sites.duplicated(["pos", "ref", "alt"])).to_numpy()
     values = np.where(columns >= 0, values[:, columns], np.float32(np.nan))[keep]

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,11 @@ from gcamccl.workflow.errors import InputError
 
 LAYOUTS = "PLINK (chromosome, id, cM, bp), SHAPEIT ('pos chr cM' with that header) or Eagle (chr, position, rate, cM)"
 # Column numbers of chromosome, bp and cM.
+CM_PER_MB = 1.0  # what Beagle and SHAPEIT4 take without a map
+# Mean cM per Mb of a map beyond which its numbers are no cM: the sex-averaged human autosomes have 0.9 to 2.1, females
+# 1.6 times that (Kong et al. 2002). Over fewer Mb hotspots and centromeres make any rate possible.
+RATES, ENOUGH_BP = (0.1, 10.0), 10_000_000
+MAX_CM = 1000.0  # chromosome 1 has 280
 PLINK, SHAPEIT, EAGLE = (0, 3, 2), (1, 0, 2), (0, 1, 3)
 
 
@@ -34,7 +40,7 @@ def read_map(path, chromosome):
     Raises
     ------
     InputError
-        No such file, another layout (names the line), no line of this chromosome, or cM that fall.
+        No such file, another layout (names the line), no line of this chromosome, or cM that fall or cannot be cM.
     """
     lines = _lines(path)
     layout, first = _layout(lines)
@@ -62,7 +68,34 @@ def read_map(path, chromosome):
     if len(falls):
         line = table["line"].iloc[falls[0] + 1]
         raise InputError(path, f"line {line}: cM fall as the position rises", "give cumulative cM, not a rate")
+    _check_rate(path, table)
     return table.drop_duplicates("pos")[["pos", "cm"]].reset_index(drop=True)
+
+
+def _check_rate(path, table):
+    """Raise an InputError if numbers that are no cM stand in their place (morgans, rates, base pairs)."""
+    bp, cm = (float(np.ptp(table[name])) for name in ("pos", "cm"))
+    rate = cm / (bp / 1e6) if bp else 0.0
+    if cm > MAX_CM or (bp >= ENOUGH_BP and not RATES[0] <= rate <= RATES[1]):
+        raise InputError(path, f"{cm:g} cM over {bp / 1e6:g} Mb is no genetic map of a human chromosome", "give cM")
+
+
+def centimorgans(positions, table=None):
+    """Places on a genetic map; the ends of the map serve beyond it, and without one 1 cM is 1 Mb.
+
+    Parameters
+    ----------
+    positions : int array (n,)
+        Base pairs.
+    table : DataFrame, optional
+        From `read_map`.
+
+    Returns
+    -------
+    float array (n,)
+    """
+    positions = np.asarray(positions, float)
+    return positions / 1e6 * CM_PER_MB if table is None else np.interp(positions, table["pos"], table["cm"])
 
 
 def _lines(path):
@@ -71,8 +104,8 @@ def _lines(path):
         raise InputError(path, "no such file")
     try:
         data = path.read_bytes()
-        return (gzip.decompress(data) if data.startswith(GZIP) else data).decode().splitlines()
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        return (gzip.decompress(data) if data.startswith(GZIP) else data).decode("utf-8-sig").splitlines()
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise InputError(path, f"not a readable genetic map: {error}", "copy or download it again") from None
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from gcamccl.genotype_qc.plink import ToolError, run
 from gcamccl.impute.genetic_map import write_plink_map
-from gcamccl.impute.vcf import read_dosages, to_bcf
+from gcamccl.impute.vcf import names_of, read_dosages, to_bcf
 from gcamccl.workflow.errors import InputError
 
 MSAV = ".msav"  # its own compressed panel, which nothing else reads
@@ -24,25 +24,25 @@ OTHER_NAME = "does not contain chromosome"
 NO_INDEX = "could not load reference file index"
 
 
-def compress(panel):
+def compress(panel, limit_s=None):
     """Compress a phased VCF of ours for minimac4; returns the reference's path."""
     reference = panel.with_suffix(MSAV)
-    run(["minimac4", "--compress-reference", to_bcf(panel), "--output", reference])
+    run(["minimac4", "--compress-reference", to_bcf(panel), "--output", reference], limit_s=limit_s)
     return reference
 
 
 def check_reference(reference, chromosome, folder):
-    """Name of a chromosome in a compressed reference, ``22`` or ``chr22``.
+    """Name of a chromosome in a compressed reference, ``22``, ``chr22`` or the like.
 
     Raises
     ------
     InputError
-        No such file, not a compressed reference, or neither name is in it.
+        No such file, not a compressed reference, or none of its names is in it.
     """
     if not Path(reference).is_file():
         raise InputError(reference, "no such file")
     probe = folder / "probe.vcf"
-    for name in (str(chromosome), f"chr{chromosome}"):
+    for name in names_of(chromosome):
         probe.write_text(PROBE.format(name), encoding="ascii")
         said = folder / "probe.stdout"
         command = ["minimac4", reference, to_bcf(probe), "--region", f"{name}:1-2", "--output", folder / "probe.out"]
@@ -102,7 +102,7 @@ def impute(phased, name, options, reference, n_people):
     query = ["bcftools", "query", "--include", "TYPED=1", "--output", table, "--format"]
     query += ["%POS\\t%REF\\t%ALT\\t%INFO/ER2[\\t%DS]\\n", "-"]
     pipe = " | ".join(shlex.join(map(str, words)) for words in (command, query))
-    run(["bash", "-o", "pipefail", "-c", pipe], log=folder / f"{name}.stdout")
+    run(["bash", "-o", "pipefail", "-c", pipe], log=folder / f"{name}.stdout", limit_s=options.limit_s)
     heads, dosage = read_dosages(table, 4, n_people)
     sites = pd.DataFrame(heads, columns=["pos", "ref", "alt", "r2"]).replace({"r2": {".": np.nan}})
     return sites[["pos", "ref", "alt"]].astype({"pos": np.int64}), dosage, sites["r2"].to_numpy(float)

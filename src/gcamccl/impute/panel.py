@@ -79,6 +79,8 @@ def read_panel(path, chromosome, calls, bim, fam, limit, folder, say=print):
     keep = np.flatnonzero(single & usable)
     found = alleles.match(bim, sites.iloc[keep].reset_index(drop=True))
     found["site"] = keep[found["site"]]
+    # A file has one record a site: of two SNPs of the study that are the same one, the better match gets it.
+    found = found.sort_values("flipped", kind="stable").drop_duplicates("site").sort_index()
     n_matched = len(found)
     found, differs, unclear = alleles.check_frequencies(
         found,
@@ -120,7 +122,7 @@ def _scan(cut, path, n_people):
                 raise InputError(
                     path, f"position {pos.decode()}: genotype {call!r} is not phased", "use a phased panel"
                 )
-            places.append((int(pos), ref.decode(), alt.decode()))
+            places.append((int(pos), ref.decode().upper(), alt.decode().upper()))
             copies.append(calls.count(b"1"))
             usable.append(b"." not in calls and len(calls) == 4 * n_people - 1)
     sites = pd.DataFrame(places, columns=["pos", "ref", "alt"]).astype({"pos": np.int64})
@@ -166,7 +168,7 @@ def _copies_at(cut, wanted):
 def _check_chromosome(path, chromosome):
     """Raise an InputError if a VCF has no variant of a chromosome."""
     there = vcf.chromosomes(path)
-    if not {str(chromosome), f"chr{chromosome}"} & set(there):
+    if not set(vcf.names_of(chromosome)) & set(there):
         shown = ", ".join(there[:5]) or "none at all"
         raise InputError(
             path, f"no variant of chromosome {chromosome} (found: {shown})", "give the panel of this chromosome"
@@ -205,7 +207,9 @@ def _write(path, cut, chromosome, n_people, found):
             pos, ref, alt, calls = line.split(b"\t", 3)
             ordered &= int(pos) > last
             last = int(pos)
-            target.write(b"\t".join([str(chromosome).encode(), pos, b".", ref, alt, b".\tPASS\t.\tGT", calls]))
+            target.write(
+                b"\t".join([str(chromosome).encode(), pos, b".", ref.upper(), alt.upper(), b".\tPASS\t.\tGT", calls])
+            )
     if not ordered:
         run(["bcftools", "sort", "--temp-dir", f"{path}.sorting", "--output", f"{path}.sorted", path])
         Path(f"{path}.sorted").replace(path)

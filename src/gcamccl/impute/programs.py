@@ -24,6 +24,8 @@ class Options:
     genetic_map : DataFrame or None
         From `genetic_map.read_map`.
     seed, memory_mb, threads : int
+    limit_s : float or None
+        Longest time that a program may take.
     """
 
     chrom: str
@@ -31,6 +33,7 @@ class Options:
     seed: int
     memory_mb: int
     threads: int
+    limit_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _phase_cohort(calls, bim, rows, program, options, folder):
     # Any two letters do, which spares alleles that no VCF may hold (I and D, 0).
     letters = pd.DataFrame({"pos": bim["pos"].to_numpy()[rows], "ref": "A", "alt": "C"})
     target = _write(folder / "cohort.vcf", options, letters, calls[rows])
-    return rows, letters, PHASERS[program].phase(target, "cohort.phased", options)
+    return rows, letters, PHASERS[program].phase(target, "cohort.phased", options, positions=letters["pos"])
 
 
 def from_panel(calls, found, panel, program, options, folder, again=False):
@@ -110,13 +113,15 @@ def from_panel(calls, found, panel, program, options, folder, again=False):
     rows, swap = found.index.to_numpy(), ~found["a1_is_alt"].to_numpy(bool)
     n_people = calls.shape[1]
     target = _write(folder / "study.vcf", options, found, swapped(calls[rows], swap))
-    phased = PHASERS[program].phase(target, "phased", options, panel=panel)
+    phased = PHASERS[program].phase(target, "phased", options, panel=panel, positions=found["pos"])
     sites, copies = vcf.read_calls(phased, n_people)
     if not again:
         return Filled(rows, swapped(_in_order(sites, copies, found, program), swap))
     offered = folder / "offered.vcf"
     _offer(phased, offered, found.assign(line=_places(sites, found, program), swap=False), options.chrom, n_people)
-    sites, dosage, r2 = minimac4.impute(offered, "imputed", options, minimac4.compress(panel), n_people)
+    sites, dosage, r2 = minimac4.impute(
+        offered, "imputed", options, minimac4.compress(panel, options.limit_s), n_people
+    )
     order = _places(sites, found, "minimac4")
     dosage = np.where(swap[:, None], 2 - dosage[order], dosage[order])
     return Filled(rows, np.rint(dosage).astype(np.int8), dosage, r2[order])

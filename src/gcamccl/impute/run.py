@@ -14,7 +14,7 @@ import pandas as pd
 from gcamccl.genotype_qc.plink import version
 from gcamccl.impute import programs, score
 from gcamccl.impute.external import read_server
-from gcamccl.impute.genetic_map import read_map
+from gcamccl.impute.genetic_map import centimorgans, read_map
 from gcamccl.impute.minimac4 import MSAV
 from gcamccl.impute.panel import read_panel
 from gcamccl.workflow.errors import InputError
@@ -92,7 +92,16 @@ class _Guess:
 
 
 def impute(
-    study, settings, scratch, reference=None, genetic_map=None, imputed=None, memory_mb=4000, threads=1, say=print
+    study,
+    settings,
+    scratch,
+    reference=None,
+    genetic_map=None,
+    imputed=None,
+    memory_mb=4000,
+    threads=1,
+    say=print,
+    limit_s=None,
 ):
     """Fill the missing calls of one chromosome.
 
@@ -112,6 +121,8 @@ def impute(
     memory_mb, threads : int
         Of the whole job.
     say : callable
+    limit_s : float, optional
+        Longest time that one run of a program may take.
 
     Returns
     -------
@@ -131,8 +142,8 @@ def impute(
     guess, facts = _Guess(visible), {}
     usable = _usable(bim)
     if method != "mode" and len(bim):
-        the_map = read_map(genetic_map, chrom) if genetic_map else None
-        options = programs.Options(chrom, the_map, settings["seed"], memory_mb, threads)
+        the_map = _map(genetic_map, chrom, bim["pos"][usable], say) if genetic_map else None
+        options = programs.Options(chrom, the_map, settings["seed"], memory_mb, threads, limit_s)
         program = method if method in programs.PHASERS else settings["phase_with"]
         if method == "external":
             seen = visible if settings["masked_for_server"] else calls
@@ -145,7 +156,7 @@ def impute(
             limit = settings["max_frequency_difference"]
             panel = read_panel(reference, chrom, visible, bim, fam, limit, scratch, say)
             facts |= panel.facts
-            found = panel.found[usable[panel.found.index]]
+            found = panel.found
             if len(found) >= programs.MIN_SNPS:
                 say(f"{method} with the panel: {len(found)} SNPs")
                 again = method == "minimac4"
@@ -164,6 +175,16 @@ def _check_given(method, reference, imputed):
         raise InputError("impute.method", "minimac4 needs a reference panel", "give --reference")
     if method in programs.PHASERS and reference and Path(reference).suffix == MSAV:
         raise InputError(reference, f"only minimac4 reads {MSAV} files", "give the panel as VCF or BCF")
+
+
+def _map(path, chrom, positions, say):
+    """The genetic map, or None with a warning if it has all SNPs at one place, with which Beagle runs for ever."""
+    table = read_map(path, chrom)
+    if np.ptp(centimorgans(positions, table)):
+        return table
+    ends = f"{table['pos'].iloc[0]} to {table['pos'].iloc[-1]}"
+    say(f"WARNING: {path}: the map ({ends} bp) has all SNPs of chromosome {chrom} at one place, so it is not used")
+    return None
 
 
 def _usable(bim):
@@ -213,6 +234,9 @@ def _result(study, bim, settings, guess, missing, hidden, visible, facts):
     if not settings["masked_for_server"]:  # it has seen them
         hidden = hidden & (guess.source != SERVER)
     masked = _masked(calls, guess, hidden, visible)
+    # Where nothing was missing no program was asked, and nothing is by mode.
+    by_mode = (missing & (guess.source == MODE)).any(axis=1)
+    masked["counts"] = (masked["source"] != "mode") | by_mode[masked["row"]]
     row, person = np.nonzero(missing)
     mean = np.nan_to_num(score.mean_dosage(visible))
     dosage = guess.dosage[row, person].astype(float)
@@ -225,7 +249,7 @@ def _result(study, bim, settings, guess, missing, hidden, visible, facts):
             dosage[of_source] = mean[row[of_source]] + slope * (dosage[of_source] - mean[row[of_source]])
             masked.loc[part, "dosage"] = masked["mean"] + slope * (masked["guess"] - masked["mean"])
             facts[f"shrinkage_{SOURCES[source]}"] = slope
-    scored = masked[masked["source"] != "mode"] if (masked["source"] != "mode").any() else masked
+    scored = masked[masked["counts"]] if (masked["source"] != "mode").any() else masked
     concordance = score.concordance_table(scored)
     overall = concordance.set_index(["source", "stratum"])
     best = overall.loc[("all", "all")] if len(scored) else pd.Series(dtype=float)
@@ -263,6 +287,7 @@ def _masked(calls, guess, hidden, visible):
     row, person = np.nonzero(hidden)
     return pd.DataFrame(
         {
+            "row": row,
             "source": pd.Categorical.from_codes(guess.source[row, person], SOURCES).astype(object),
             "truth": calls[row, person],
             "guess": guess.calls[row, person],

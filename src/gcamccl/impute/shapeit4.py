@@ -7,7 +7,7 @@ from gcamccl.impute.vcf import to_bcf
 MIN_PEOPLE = 20  # without a panel; it refuses fewer
 
 
-def phase(target, name, options, panel=None):
+def phase(target, name, options, panel=None, positions=()):
     """Phase; as `gcamccl.impute.beagle.phase`."""
     folder = target.parent
     output = folder / f"{name}.vcf"
@@ -18,5 +18,5 @@ def phase(target, name, options, panel=None):
     if options.genetic_map is not None:  # else it takes 1 cM per Mb
         write_shapeit_map(folder / f"{name}.gmap", options.genetic_map, options.chrom)
         command += ["--map", f"{name}.gmap"]
-    run(command, log=folder / f"{name}.stdout", folder=folder)
+    run(command, log=folder / f"{name}.stdout", folder=folder, limit_s=options.limit_s)
     return output

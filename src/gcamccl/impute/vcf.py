@@ -161,10 +161,15 @@ def chromosomes(path):
     return sorted(set(_bcftools(path, ["query", "--format", "%CHROM\n"]).split()))
 
 
+def names_of(chromosome):
+    """What a chromosome may be called in somebody's VCF: ``22``, ``chr22`` and so on."""
+    return [f"{prefix}{chromosome}" for prefix in ("", "chr", "CHR", "Chr")]
+
+
 def at_positions(path, chromosome, positions, columns, out):
     """Write the records of a VCF or BCF at some positions as a table.
 
-    The chromosome may be called ``22`` or ``chr22`` in the file. Where it has an index only those places are read,
+    The chromosome may have any of its names (`names_of`) in the file. Where it has an index only those places are read,
     else all of it.
 
     Parameters
@@ -184,8 +189,9 @@ def at_positions(path, chromosome, positions, columns, out):
     """
     targets = Path(out).with_suffix(".positions")
     wanted = np.unique(np.asarray(positions, np.int64))
+    wanted = wanted[wanted > 0]
     with targets.open("w", encoding="ascii") as handle:
-        for name in (str(chromosome), f"chr{chromosome}"):
+        for name in names_of(chromosome):
             handle.writelines(f"{name}\t{position}\n" for position in wanted.tolist())
     indexed = any(Path(f"{path}{suffix}").is_file() for suffix in (".csi", ".tbi"))
     which = ["--regions-file", targets, "--regions-overlap", "pos"] if indexed else ["--targets-file", targets]
