@@ -42,7 +42,7 @@ def test_two_snps_of_the_study_that_are_one_of_the_panel(study, cohort, tmp_path
     """The second one at the same place with the complementary letters: one of them gets it, and all others stay."""
     usual = cut(panel_of(study), cohort, tmp_path / "usual")
     row = int(usual.found.index[usual.found["flipped"]][3])
-    other = row - 1
+    other = row + 1
     bim = cohort.study.bim.copy()
     bim.loc[other, "pos"] = bim.loc[row, "pos"]
     for column in ("a1", "a2"):
@@ -76,6 +76,24 @@ def test_names_and_letters_in_other_cases(study, cohort, tmp_path):
     path = rewritten(gzip_path, tmp_path / "other.vcf", other_case)
     result = fill(cohort, tmp_path / "run", method="external", imputed=path)
     assert (result.calls == cohort.truth).all() and result.summary["n_snps_not_at_server"] == 0
+
+
+def test_the_strand_of_a_servers_ambiguous_snps_is_told_by_the_observed_calls(study, cohort, tmp_path):
+    """A/T SNPs, on the study's strand and on the other."""
+    bim = cohort.study.bim.copy()
+    same, other = [2, 4, 8], [6, 12, 14]  # A1 is alt at these
+    bim.loc[same, ["a1", "a2"]] = ["T", "A"]
+    bim.loc[other, ["a1", "a2"]] = ["A", "T"]
+    place = set(bim["pos"].iloc[same + other].astype(str))
+    path = server_file(tmp_path / "s.vcf", study, cohort, list(cohort.study.fam["iid"]))
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    lines = [[*line[:3], "A", "T", *line[5:]] if len(line) > 5 and line[1] in place else line for line in lines]
+    path.write_text("\n".join("\t".join(line) for line in lines) + "\n")
+    mixed = Cohort(cohort.truth, impute.Study(CHROM, cohort.study.calls, bim, cohort.study.fam))
+    result = fill(mixed, tmp_path / "run", method="external", imputed=path)
+    assert result.summary["n_snps_disagree"] == 0
+    assert (result.snps["source"].iloc[same + other] == "server").all()
+    assert (result.calls[same + other] == cohort.truth[same + other]).all()
 
 
 @pytest.mark.parametrize(("call", "message"), [("0/1", "is not phased"), (".|.", None), ("1", None)])
@@ -213,6 +231,12 @@ def test_masked_calls_are_hidden_from_everything(study, cohort, tmp_path, method
     assert true.summary["masked_concordance"] > false.summary["masked_concordance"]
     names = [name for name in true.summary if name.startswith(("n_", "observed"))]
     assert [true.summary[name] for name in names] == [false.summary[name] for name in names]
+    if method == "beagle":  # expected copies lie between the call and the mean of the calls it was shown
+        slope, mean = true.summary["shrinkage_panel"], score.mean_dosage(np.where(hidden, -1, calls))[true.row]
+        from_panel = (true.snps["source"] == "panel").to_numpy()[true.row]
+        expected = mean + slope * (true.calls[true.row, true.person] - mean)
+        assert 0 < slope < 1 and from_panel.sum() > 100
+        np.testing.assert_allclose(true.dosage[from_panel], expected[from_panel], atol=1e-6)
     by_mode = true.snps["source"] == "mode"
     if by_mode.any():
         same = np.isin(true.row, np.flatnonzero(by_mode))
