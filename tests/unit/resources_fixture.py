@@ -1,11 +1,17 @@
-"""A web server in a thread that behaves well or badly, as a test asks."""
+"""A web server in a thread that behaves well or badly, as a test asks, and runs that fetch from it."""
 
 import base64
 import hashlib
 import re
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
+
+import pytest
+import requests
+
+from gcamccl.resources import fetch, lock, manifest, transfer
 
 
 class Site:
@@ -119,3 +125,65 @@ def serving(site):
     finally:
         server.shutdown()
         server.server_close()
+
+
+DATA = "".join(f"{number} {number + 100} {number + 200} GENE{number}\n" for number in range(3000)).encode()
+CHECK = {"kind": "table", "separator": None, "fields": 4, "min_rows": 3000}
+
+
+@pytest.fixture
+def site():
+    site = Site()
+    with serving(site) as address:
+        site.address = address
+        yield site
+
+
+@pytest.fixture
+def session(monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(transfer, "BLOCK", 100)  # the files here are small
+    with requests.Session() as session:
+        yield session
+
+
+def resource(site, file="genes/list", **changes):
+    values = {
+        "group": "test",
+        "file": file,
+        "urls": (f"{site.address}/{Path(file).name}",),
+        "size_mb": None,
+        "md5": None,
+        "index": None,
+        "check": CHECK,
+    }
+    return manifest.Resource(**(values | changes))
+
+
+class Run:
+    """Fetches into a folder and keeps what was said."""
+
+    def __init__(self, folder, session):
+        self.folder, self.session, self.lines = folder, session, []
+
+    def __call__(self, *wanted, **options):
+        self.lines.clear()
+        return fetch.fetch_all(wanted, self.folder, self.session, say=self.lines.append, pause_s=0.001, **options)
+
+    def files(self):
+        """Files in the folder but for the run's own ones."""
+        names = (str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        return sorted(set(names) - {lock.NAME, ".running"})
+
+    def entry(self, name):
+        return lock.Lock(self.folder).entries[name]
+
+
+@pytest.fixture
+def run(tmp_path, session):
+    return Run(tmp_path / "with a blank", session)
+
+
+def gets(site):
+    return [asked[2] for asked in site.asked if asked[0] == "GET"]
