@@ -13,6 +13,7 @@ from gcamccl.genotype_qc.harmonise import COUNTED
 from gcamccl.genotype_qc.plink import ToolError, run
 from gcamccl.genotype_qc.validate import read_fileset
 from gcamccl.workflow.artifacts import ROOT
+from gcamccl.workflow.errors import InputError
 
 
 @pytest.fixture(scope="module")
