@@ -66,7 +66,8 @@ def make_study(folder, n_people, n_snps, seed):
     calls[mixed, 9] = 1
     chrom = np.where(np.arange(n_snps) < n_auto, 1 + np.arange(n_snps) * 22 // max(n_auto, 1), 23)
     bim = pd.DataFrame({"chrom": chrom, "id": [f"rs{n}" for n in range(n_snps)], "cm": 0})
-    bim["pos"] = 3_000_000 + bim.groupby("chrom").cumcount() * 9_000
+    step = min(9_000, 43_000_000 // bim["chrom"].value_counts().max())  # the shortest chromosome has 48 million bp
+    bim["pos"] = 3_000_000 + bim.groupby("chrom").cumcount() * step
     bim["a1"], bim["a2"] = "A", "G"
     ids = np.array([f"G{n:04d}" for n in range(n_people)])
     recorded = sex.copy()
