@@ -114,7 +114,7 @@ NOTES = {
     "genotype_dropped": "Counted by reason; the file dropped.tsv of the stage names each.",
     "genotype_samples": "The file has everybody on any array (samples.tsv of the stage), with ancestry components.",
     "genotype_relatives": "Kinship by KING-robust; limits 0.354, 0.177, 0.0884, 0.0442 (Manichaikul et al. 2010).",
-    "genotype_hwe": "Numbers of SNPs whose exact p is below the threshold. hwe_within_ancestry says which test filters.",
+    "genotype_hwe": "Numbers of SNPs with an exact p below the threshold. hwe_within_ancestry says which test filters.",
     "genotype_ancestry": "Stands out: more than noise; ancestry groups are sought on these.",
     "groups": "Means (share of women for sex); Welch's t-test, Fisher's exact test for sex.",
     "table3": "Mean ± SD over splits; permuted: mean with permuted labels; the paper's values are of its own cohort.",
