@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PARTS = {  # part -> arguments, arguments for a quick look, what of its result goes into the last line
-    "qc": ([], ["--snps", "30000"], ["qc_ratio"]),
+    "qc": ([], ["--snps", "30000"], ["qc_ratio", "qc_ratio_plink19_pca"]),
     # three arrays of 854 people each
     "merge": (["--people", "2562"], ["--people", "2562", "--scale", "0.1"], ["merge_s", "merge_rss_mb"]),
     "gtex": ([], ["--rows", "80000", "--lookup", "1000000"], ["gtex_s", "gtex_rss_mb"]),
