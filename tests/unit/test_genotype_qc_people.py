@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from genetics_fixture import make_people, quiet, settings, with_real_ids
 
-from gcamccl.genotype_qc import ancestry, bed, people, pipeline, relatedness, sex_check
+from gcamccl.genotype_qc import ancestry, bed, people, people_matching, pipeline, relatedness, sex_check
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv, write_large_tsv
 
@@ -304,6 +304,16 @@ def test_a_sex_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "p.tsv").write_text("participant_id\tgenotype_id\tsex\na\tG1\tM\nb\tG2\tmale\n")
     with pytest.raises(InputError, match=r"p\.tsv: line 3: sex is 'male'.*M, F or n/a"):
         people.declared(tmp_path / "p.tsv")
+
+
+def test_white_space_in_the_participants_table_hides_nobody(tmp_path):
+    """The ids are matched without it (`people_matching.read_wanted`), so sex and family must be found without it."""
+    file = tmp_path / "p.tsv"
+    file.write_text("participant_id\tgenotype_id\tsex\tfamily_id\na\t G1 \tM \tF1\nb\tG2\tn/a\t F1\nc\t \tF\tF2\n")
+    found = people.declared(file)
+    assert list(found.index) == list(people_matching.read_wanted(file)) == ["G1", "G2"]
+    assert found["sex"]["G1"] == "M" and pd.isna(found["sex"]["G2"])
+    assert list(found["family_id"]) == ["F1", "F1"]
 
 
 def test_large_tables_read_back(tmp_path):
