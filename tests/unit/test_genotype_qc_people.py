@@ -202,6 +202,21 @@ def test_pseudo_autosomal_snps_do_not_count(study, tmp_path):
     assert "hh610: 0 SNPs on X" in notes[0]
 
 
+def test_sex_does_not_depend_on_the_order_of_snps(study, tmp_path):
+    """A ``.bim`` in the order of a manifest goes through everything else; PLINK prunes sorted ones only."""
+    prefix = study.genotypes[0]
+    bim, fam = bed.read_bim(prefix), bed.read_fam(prefix)
+    bim["chrom"] = bim["chrom"].replace({"X": "23", "Y": "24"})
+    order = np.random.default_rng(1).permutation(len(bim))
+    calls = bed.read_bed(prefix, len(fam), np.arange(len(bim)))
+    mixed = bim.iloc[order].reset_index(drop=True)
+    bed.write_fileset(tmp_path / "mixed", calls[order], mixed, fam)
+    expected, _ = sex_check.sex_check(prefix, bim, fam, "hh610", tmp_path / "one")
+    found, _ = sex_check.sex_check(tmp_path / "mixed", mixed, fam, "hh610", tmp_path / "other")
+    assert expected["f"].notna().all()
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_arrays_that_disagree_on_sex():
     table = pd.DataFrame({"genotype_id": ["a", "a", "b", "b", "c"], "genotype_sex": ["M", "F", "M", None, None]})
     assert sex_check.of_people(table).fillna("?").to_dict() == {"a": "unclear", "b": "M", "c": "?"}
