@@ -260,6 +260,13 @@ def test_pruning_is_plink19s_too(result, tmp_path):
     assert len(kept) < account.attrition.set_index("step").loc["ld", "snps_in"]
 
 
+def test_an_r2_of_1_prunes_nothing(result, tmp_path):
+    """PLINK 2 refuses it as a threshold, the settings allow it."""
+    _, attrition, _ = qc.quality_control(result[1] / "merged", settings("genotype_qc", ld_r2=1), tmp_path)
+    (step,) = [row for row in attrition if row[0] == "ld"]
+    assert step[1] == step[2] > 0
+
+
 def test_people_who_are_not_participants_are_left_out(study, tmp_path):
     table = pd.read_csv(study.participants, sep="\t").iloc[:80]
     table.loc[5, "genotype_id"] = "n/a"

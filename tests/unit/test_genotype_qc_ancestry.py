@@ -173,6 +173,25 @@ def test_small_groups_are_none():
     assert notes == ["8 people are in no ancestry group of at least 30"]
 
 
+def test_a_sample_without_any_call_is_in_no_group(study, tmp_path):
+    """Its projection is missing, which a mixture model refuses."""
+    copied = []
+    for prefix in study.genotypes:
+        bim, fam = bed.read_bim(prefix), bed.read_fam(prefix)
+        calls = bed.read_bed(prefix, len(fam), np.arange(len(bim)))
+        failed = fam["iid"][0]
+        calls[:, 0] = -1
+        copied.append(tmp_path / prefix.name)
+        bed.write_fileset(copied[-1], calls, bim, fam)
+    (tmp_path / "scratch").mkdir()
+    account = pipeline.prepare(copied, settings("genotype_qc"), tmp_path / "scratch", tmp_path / "qc", say=quiet)
+    assert account.eigenvalues["stands_out"].any()
+    row = account.samples.set_index("genotype_id").loc[failed]
+    assert (row["call_rate"], row["dropped_at"]) == (0, "sample_missing")
+    assert pd.isna(row["group"]) and "low_call_rate" in row["flags"]
+    assert {"group1", "group2"} <= set(account.samples["group"])
+
+
 def test_long_range_ld_is_left_out(result, tmp_path):
     _, folder = result
     bim = bed.read_bim(folder / "independent")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from genetics_fixture import make_people, quiet, settings, with_real_ids
 
-from gcamccl.genotype_qc import ancestry, bed, people, pipeline, relatedness, sex_check
+from gcamccl.genotype_qc import ancestry, bed, people, people_matching, pipeline, relatedness, sex_check
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv, write_large_tsv
 
@@ -202,6 +202,21 @@ def test_pseudo_autosomal_snps_do_not_count(study, tmp_path):
     assert "hh610: 0 SNPs on X" in notes[0]
 
 
+def test_sex_does_not_depend_on_the_order_of_snps(study, tmp_path):
+    """A ``.bim`` in the order of a manifest goes through everything else; PLINK prunes sorted ones only."""
+    prefix = study.genotypes[0]
+    bim, fam = bed.read_bim(prefix), bed.read_fam(prefix)
+    bim["chrom"] = bim["chrom"].replace({"X": "23", "Y": "24"})
+    order = np.random.default_rng(1).permutation(len(bim))
+    calls = bed.read_bed(prefix, len(fam), np.arange(len(bim)))
+    mixed = bim.iloc[order].reset_index(drop=True)
+    bed.write_fileset(tmp_path / "mixed", calls[order], mixed, fam)
+    expected, _ = sex_check.sex_check(prefix, bim, fam, "hh610", tmp_path / "one")
+    found, _ = sex_check.sex_check(tmp_path / "mixed", mixed, fam, "hh610", tmp_path / "other")
+    assert expected["f"].notna().all()
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_arrays_that_disagree_on_sex():
     table = pd.DataFrame({"genotype_id": ["a", "a", "b", "b", "c"], "genotype_sex": ["M", "F", "M", None, None]})
     assert sex_check.of_people(table).fillna("?").to_dict() == {"a": "unclear", "b": "M", "c": "?"}
@@ -304,6 +319,16 @@ def test_a_sex_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "p.tsv").write_text("participant_id\tgenotype_id\tsex\na\tG1\tM\nb\tG2\tmale\n")
     with pytest.raises(InputError, match=r"p\.tsv: line 3: sex is 'male'.*M, F or n/a"):
         people.declared(tmp_path / "p.tsv")
+
+
+def test_white_space_in_the_participants_table_hides_nobody(tmp_path):
+    """The ids are matched without it (`people_matching.read_wanted`), so sex and family must be found without it."""
+    file = tmp_path / "p.tsv"
+    file.write_text("participant_id\tgenotype_id\tsex\tfamily_id\na\t G1 \tM \tF1\nb\tG2\tn/a\t F1\nc\t \tF\tF2\n")
+    found = people.declared(file)
+    assert list(found.index) == list(people_matching.read_wanted(file)) == ["G1", "G2"]
+    assert found["sex"]["G1"] == "M" and pd.isna(found["sex"]["G2"])
+    assert list(found["family_id"]) == ["F1", "F1"]
 
 
 def test_large_tables_read_back(tmp_path):

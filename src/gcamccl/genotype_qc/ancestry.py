@@ -217,8 +217,8 @@ def groups(table, eigenvalues, min_people):
     Returns
     -------
     groups : Series
-        Indexed by genotype_id: ``group1`` ..., None where a person is in none (small group, or a posterior
-        probability below `SURE`).
+        Indexed by genotype_id: ``group1`` ..., None where a person is in none (small group, a posterior probability
+        below `SURE`, or no call to be projected by).
     notes : list of str
     """
     from sklearn.exceptions import ConvergenceWarning
@@ -244,8 +244,10 @@ def groups(table, eigenvalues, min_people):
         models.append(model)
         criteria.append(model.bic(values[fitted]) + 2 * entropy)
     model = models[int(np.argmin(criteria))]
-    share = model.predict_proba(values)
-    label = np.where(share.max(axis=1) >= SURE, share.argmax(axis=1), -1)
+    placed = np.isfinite(values).all(axis=1)  # a failed sample without any call is nowhere
+    share = model.predict_proba(values[placed])
+    label = np.full(len(values), -1)
+    label[placed] = np.where(share.max(axis=1) >= SURE, share.argmax(axis=1), -1)
     sizes = pd.Series(label[label >= 0]).value_counts()
     large = sizes[sizes >= min_people].index
     named = {label: f"group{place}" for place, label in enumerate(large, start=1)}

@@ -46,13 +46,17 @@ class Findings:
 def declared(path):
     """What the participants table says: DataFrame indexed by genotype_id with participant_id, sex, family_id.
 
-    Columns that the table lacks are missing throughout; without a table there is nobody. A sex other than M and F is an
-    InputError.
+    White space around values is taken off, as `people_matching.read_wanted` does: with it nobody would be found, and
+    neither sex nor family be compared. Columns that the table lacks are missing throughout; without a table there is
+    nobody. A sex other than M and F is an InputError.
     """
     columns = ["participant_id", "sex", "family_id"]
     if path is None:
         return pd.DataFrame(columns=columns, index=pd.Index([], name="genotype_id"), dtype=object)
     table = read_tsv(path, columns=("genotype_id",), dtype=str)
+    for column in table.columns.intersection(["genotype_id", *columns]):
+        text = table[column].str.strip()
+        table[column] = text.mask(text.isin(["", "n/a"]))
     for number, value in enumerate(table.get("sex", ()), start=2):
         if isinstance(value, str) and value not in ("M", "F"):
             raise InputError(path, f"line {number}: sex is {value!r}", "write M, F or n/a")

@@ -119,9 +119,13 @@ def quality_control(prefix, settings, scratch, unfit=None):
 
 
 def _prune(prefix, settings, result):
-    """LD pruning in windows of SNPs; PLINK 2 finds the same SNPs as PLINK 1.9 in less time."""
+    """LD pruning in windows of SNPs; PLINK 2 finds the same SNPs as PLINK 1.9 in less time.
+
+    No r2 is above 1, which PLINK 2 refuses as a threshold: nothing is pruned then.
+    """
     window, step, r2 = settings["ld_window_snps"], settings["ld_step_snps"], settings["ld_r2"]
-    plink2("--bfile", prefix, "--indep-pairwise", window, step, r2, "--out", result)
+    if r2 < 1:
+        plink2("--bfile", prefix, "--indep-pairwise", window, step, r2, "--out", result)
     kept = bed.path(result, ".prune.in")
     only = ["--extract", kept] if kept.exists() else []  # PLINK 2 writes none for a single SNP
     plink("--bfile", prefix, *only, "--make-bed", "--out", result)

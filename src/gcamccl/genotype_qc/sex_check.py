@@ -51,6 +51,7 @@ def sex_check(prefix, bim, fam, name, scratch):
     table["f"], table["n_x_snps"], table["genotype_sex"] = np.nan, 0, None
     table["y_call_rate"], table["n_y_snps"] = _y_calls(prefix, bim, len(fam))
     on_x = np.flatnonzero((bim["chrom"] == X) & bim["pos"].between(*X_ONLY, inclusive="neither"))
+    on_x = on_x[np.argsort(bim["pos"].to_numpy()[on_x], kind="stable")]  # PLINK prunes in order of position only
     if len(on_x) < MIN_X_SNPS:
         return table[COLUMNS], [
             f"{name}: {len(on_x)} SNPs on X outside the pseudo-autosomal regions, at least {MIN_X_SNPS} are needed; "
