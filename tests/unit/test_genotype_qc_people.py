@@ -222,6 +222,16 @@ def test_arrays_that_disagree_on_sex():
     assert sex_check.of_people(table).fillna("?").to_dict() == {"a": "unclear", "b": "M", "c": "?"}
 
 
+def test_every_fam_is_compared_with_the_recorded_sex():
+    """Of somebody on two arrays the second ``.fam`` may be the wrong one, with and without a participants table."""
+    sex = pd.DataFrame({"genotype_id": ["a", "b", "a", "b"], "fam_sex": ["M", "F", "F", "F"], "genotype_sex": None})
+    table = pd.DataFrame({"heterozygosity_z": [0.0, 0.0], "call_rate": [1.0, 1.0]}, index=["a", "b"])
+    pairs = pd.DataFrame(columns=relatedness.COLUMNS)
+    told = pd.DataFrame({"sex": ["M", "F"]}, index=["a", "b"])
+    for who in (people.declared(None), told):
+        assert people.odd(table, pairs, {}, sex, who, settings("genotype_qc")) == {"a": ["recorded_sexes_differ"]}
+
+
 # --- filters, accounts
 
 
