@@ -94,6 +94,11 @@ def measure(merged, people, sex, settings, who, scratch):
         merged, ancestry.common_snps(settings), n_snps, family, scratch / "kinship"
     )
     notes += [("relatedness", "note", text) for text in said]
+    told = relatedness.lowest_kinship(n_snps)
+    if settings["remove_related"] and (told is None or told > settings["max_kinship"]):
+        text = f"remove_related: {n_snps} independent SNPs do not tell relatives down to max_kinship"
+        left = "nobody is removed for a relative" if told is None else f"undeclared ones below {told:g} stay"
+        notes.append(("relatedness", "warning", f"{text} ({settings['max_kinship']:g}): {left}"))
 
     close = pairs[pairs["kinship"] > settings["max_kinship"]]
     related = relatedness.fewest_to_remove(
