@@ -222,6 +222,16 @@ def test_arrays_that_disagree_on_sex():
     assert sex_check.of_people(table).fillna("?").to_dict() == {"a": "unclear", "b": "M", "c": "?"}
 
 
+def test_every_fam_is_compared_with_the_recorded_sex():
+    """Of somebody on two arrays the second ``.fam`` may be the wrong one, with and without a participants table."""
+    sex = pd.DataFrame({"genotype_id": ["a", "b", "a", "b"], "fam_sex": ["M", "F", "F", "F"], "genotype_sex": None})
+    table = pd.DataFrame({"heterozygosity_z": [0.0, 0.0], "call_rate": [1.0, 1.0]}, index=["a", "b"])
+    pairs = pd.DataFrame(columns=relatedness.COLUMNS)
+    told = pd.DataFrame({"sex": ["M", "F"]}, index=["a", "b"])
+    for who in (people.declared(None), told):
+        assert people.odd(table, pairs, {}, sex, who, settings("genotype_qc")) == {"a": ["recorded_sexes_differ"]}
+
+
 # --- filters, accounts
 
 
@@ -313,6 +323,26 @@ def test_few_people_or_snps_are_no_failure(n_people, n_snps, tmp_path):
     assert {"sex", "relatedness", "ancestry", "heterozygosity", "hwe"} - set(notes["check"]) <= {"heterozygosity"}
     assert "sex was not checked" in notes.query("check == 'sex'")["text"].iloc[0]
     assert set(account.samples["group"]) == {"group1"}
+
+
+@pytest.mark.parametrize(("n_snps", "left"), [(30, "nobody is removed"), (1000, "undeclared ones below 0.")])
+def test_a_filter_of_relatives_that_cannot_see_them_warns(n_snps, left, tmp_path):
+    rng = np.random.default_rng(1)
+    calls = rng.binomial(2, rng.uniform(0.2, 0.8, (n_snps, 1)), (n_snps, 60)).astype(np.int8)
+    places = {
+        "chrom": "1",
+        "id": [f"rs{row}" for row in range(n_snps)],
+        "cm": 0,
+        "pos": 1000 * np.arange(1, n_snps + 1),
+    }
+    ids = [f"s{person}" for person in range(60)]
+    fam = pd.DataFrame({"fid": ids, "iid": ids, "father": "0", "mother": "0", "sex": "0", "phenotype": "-9"})
+    bed.write_fileset(tmp_path / "array", calls, pd.DataFrame(places | {"a1": "A", "a2": "G"}), fam)
+    for on in (True, False):
+        chosen = settings("genotype_qc", remove_related=on)
+        account = pipeline.prepare([tmp_path / "array"], chosen, tmp_path, tmp_path / "qc", say=quiet)
+        warned = account.notes.query("check == 'relatedness' and level == 'warning'")["text"]
+        assert warned.str.contains(left).any() == on
 
 
 def test_a_sex_that_cannot_be_read_is_an_error(tmp_path):

@@ -94,6 +94,11 @@ def measure(merged, people, sex, settings, who, scratch):
         merged, ancestry.common_snps(settings), n_snps, family, scratch / "kinship"
     )
     notes += [("relatedness", "note", text) for text in said]
+    told = relatedness.lowest_kinship(n_snps)
+    if settings["remove_related"] and (told is None or told > settings["max_kinship"]):
+        text = f"remove_related: {n_snps} independent SNPs do not tell relatives down to max_kinship"
+        left = "nobody is removed for a relative" if told is None else f"undeclared ones below {told:g} stay"
+        notes.append(("relatedness", "warning", f"{text} ({settings['max_kinship']:g}): {left}"))
 
     close = pairs[pairs["kinship"] > settings["max_kinship"]]
     related = relatedness.fewest_to_remove(
@@ -157,10 +162,9 @@ def odd(table, pairs, many, sex, who, settings):
             add(name, "sex_unclear")
         elif isinstance(recorded, str) and recorded != found:
             add(name, "sex_mismatch")
-    for name, code in fam_sex.items():
-        told = who["sex"].get(name)
-        if isinstance(told, str) and told != code:
-            add(name, "recorded_sexes_differ")
+    for row in sex.dropna(subset=["fam_sex"]).itertuples():  # of every array: the first .fam need not be the wrong one
+        if row.fam_sex != recorded_sex(row.genotype_id, who, fam_sex):
+            add(row.genotype_id, "recorded_sexes_differ")
     for row in pairs[pairs["flag"].notna() & (pairs["flag"] != "mixed_sample")].itertuples():
         for name in (row.genotype_id_1, row.genotype_id_2):
             add(name, {"undeclared": "undeclared_relative"}.get(row.flag, row.flag))
@@ -218,7 +222,7 @@ def warnings(pairs, many, flags, n_people):
         )
     for flag, check, text in (
         ("sex_mismatch", "sex", "have another sex by their genotypes than recorded"),
-        ("recorded_sexes_differ", "sex", "have another sex in the .fam than in the participants table"),
+        ("recorded_sexes_differ", "sex", "have another sex in a .fam than in the participants table or another .fam"),
         (
             "high_heterozygosity",
             "heterozygosity",

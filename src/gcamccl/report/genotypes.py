@@ -6,7 +6,7 @@ import pandas as pd
 FLAGS = {
     "sex_mismatch": "sex by genotypes is not the recorded one",
     "sex_unclear": "sex by genotypes is unclear",
-    "recorded_sexes_differ": "sex differs between .fam and participants table",
+    "recorded_sexes_differ": "sex differs between .fam files and participants table",
     "same_dna": "same DNA as somebody else",
     "undeclared_relative": "relative not declared",
     "declared_not_related": "declared family, not related",
