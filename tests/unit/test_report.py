@@ -315,13 +315,28 @@ def test_relatives_across_training_and_test_are_a_warning(results, table3):
         for place, name in families.items():
             own[int(place[1:])] = name
         table = cohort.assign(family_id=own)
-        study = replace(results, splits=splits, tables=results.tables | {"cohort/cohort": table})
+        nobody = results.tables["genotype_qc/relatedness"].iloc[:0]
+        tables = results.tables | {"cohort/cohort": table, "genotype_qc/relatedness": nobody}
+        study = replace(results, splits=splits, tables=tables)
         return [line for line in checks.warnings(study, {}, table3)["cohort"] if "relative" in line]
 
     assert not lines() and not lines(p0=None, p4=None)  # an unknown family is nobody's
     assert not lines(p4="F5") and not lines(p4="F20")  # both in test; in test and validation
     assert lines(p4="F0", p5="F0", p9="F20")[0].startswith("2 test people have a relative")
     assert "in 1 of 2 splits" in lines(p4="F0", p5="F0")[0]
+
+
+@pytest.mark.parametrize(("kinship", "found"), [(0.25, True), (0.06, False)])
+def test_relatives_by_their_genotypes_count_too(results, table3, kinship, found):
+    cohort = results.tables["cohort/cohort"]
+    splits = np.ones((1, len(cohort)), np.int8)
+    splits[0, :4], splits[0, 4:8] = 0, 2
+    one, other = cohort["genotype_id"].iloc[[0, 5]]
+    pair = {"genotype_id_1": [one, other], "genotype_id_2": [other, "nobody"], "kinship": [kinship, 0.5]}
+    tables = results.tables | {"genotype_qc/relatedness": pd.DataFrame(pair)}
+    tables["cohort/cohort"] = cohort.assign(family_id=None)
+    lines = checks.warnings(replace(results, splits=splits, tables=tables), {}, table3)["cohort"]
+    assert any(line.startswith("1 test people have a relative") for line in lines) == found
 
 
 def test_names_with_dollars_can_be_drawn(results, tmp_path):

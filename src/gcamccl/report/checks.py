@@ -11,6 +11,7 @@ POOR_CONCORDANCE = 0.9  # the prototypes' worst imputation with a model reaches 
 MAPS_ALIKE = 0.8  # Pearson r between mean maps of true and of permuted labels
 P_CONFOUND = 0.05
 SAME_OUTPUT = 1e-6  # spread of a probability over people
+SECOND_DEGREE = 0.0884  # kinship above which two people are relatives of the second degree or closer (Manichaikul 2010)
 ZERO_SHARE = 0.1  # of a class's maps
 
 
@@ -80,21 +81,33 @@ def _cohort(results):
 
 
 def _relatives(results):
-    """Families of which some are trained on and others tested: accuracy then rests on shared genes and homes too."""
+    """Relatives of whom some are trained on and others tested: accuracy then rests on shared genes and homes too."""
     cohort = results.tables["cohort/cohort"]
-    if "family_id" not in cohort:
-        return []
-    family = cohort["family_id"]
-    related = np.stack(
-        [(split == 2) & family.notna() & family.isin(family[split == 0].dropna()) for split in results.splits]
-    )
+    kin = _kin(cohort, results.tables.get("genotype_qc/relatedness"))
+    related = np.stack([(split == 2) & (kin @ (split == 0)) for split in results.splits])
     if not related.any():
         return []
     return [
-        f"{int(related.any(axis=0).sum())} test people have a relative (same family_id) in the training part of the "
-        f"same split, in {int(related.any(axis=1).sum())} of {len(related)} splits: the accuracy is optimistic for "
-        "people of other families."
+        f"{int(related.any(axis=0).sum())} test people have a relative (same family_id, or by their genotypes) in the "
+        f"training part of the same split, in {int(related.any(axis=1).sum())} of {len(related)} splits: the accuracy "
+        "is optimistic for people of other families."
     ]
+
+
+def _kin(cohort, pairs):
+    """Bool array (people, people): declared family, or kinship of the second degree or closer."""
+    kin = np.zeros((len(cohort), len(cohort)), bool)
+    if "family_id" in cohort:
+        family = cohort["family_id"].to_numpy(object)
+        kin |= (family[:, None] == family[None, :]) & cohort["family_id"].notna().to_numpy()
+    if pairs is not None:
+        place = dict(zip(cohort["genotype_id"], range(len(cohort)), strict=True))
+        for row in pairs[pairs["kinship"] > SECOND_DEGREE].itertuples():
+            one, other = place.get(row.genotype_id_1), place.get(row.genotype_id_2)
+            if one is not None and other is not None:
+                kin[one, other] = kin[other, one] = True
+    np.fill_diagonal(kin, False)
+    return kin
 
 
 def _train(results):

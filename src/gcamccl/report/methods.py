@@ -262,7 +262,7 @@ def _people_removed(settings):
     filters = (
         ("remove_sex_mismatch", "whose genotypes contradict the recorded sex"),
         ("remove_heterozygosity_outliers", "of odd heterozygosity"),
-        ("remove_related", f"so that no kinship above {settings['max_kinship']:g} was left"),
+        ("remove_related", f"so that no known kinship above {settings['max_kinship']:g} was left"),
     )
     on = [words for key, words in filters if settings[key]]
     if on:
