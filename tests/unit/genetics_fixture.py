@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gcamccl.genotype_qc import pipeline
 from gcamccl.genotype_qc.plink_ids import Codes, write_named
 from gcamccl.simulate import array_people, arrays, genome, gtex, layout, probe_faults, relatives
 from gcamccl.workflow.config import stage_defaults
@@ -115,6 +116,15 @@ def settings(stage, **changes):
 
 def quiet(text):
     """For `say`."""
+
+
+def checked_people(study, folder):
+    """The account of genotype_qc on a `PeopleStudy`; `folder` holds its filesets, under their real ids."""
+    account = pipeline.prepare(
+        study.genotypes, settings("genotype_qc"), folder, folder / "qc", participants=study.participants, say=quiet
+    )
+    with_real_ids(account, folder)
+    return account
 
 
 def with_real_ids(account, folder):

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from genetics_fixture import make_people, quiet, settings, with_real_ids
+from genetics_fixture import checked_people, make_people, quiet, settings
 
 from gcamccl.genotype_qc import ancestry, bed, people, people_matching, pipeline, relatedness, sex_check
 from gcamccl.workflow.errors import InputError
@@ -27,11 +27,7 @@ def study(tmp_path_factory):
 def result(study, tmp_path_factory):
     """The stage's account and its scratch folder."""
     folder = tmp_path_factory.mktemp("qc")
-    account = pipeline.prepare(
-        study.genotypes, settings("genotype_qc"), folder, folder / "qc", participants=study.participants, say=quiet
-    )
-    with_real_ids(account, folder)
-    return account, folder
+    return checked_people(study, folder), folder
 
 
 def who(study, fault):

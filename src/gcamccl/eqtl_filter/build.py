@@ -2,22 +2,15 @@
 
 import numpy as np
 
+from gcamccl.genotype_qc.genome_builds import LENGTHS, MAX_MOVED, STUDY_BUILD
 from gcamccl.workflow.errors import InputError
 
 # SNPs with an rsID of a placed variant; a single one may have moved. dbSNP releases disagree on far fewer than 1 %.
 MIN_SNPS = 2
 SAMPLE = 2000  # SNPs of the study whose place is looked up beside those of the eQTLs
-MAX_MOVED = 0.5  # share of them at another position; single rsIDs do move between dbSNP releases
 LIFT_GENOTYPES = "lift the genotypes over to GRCh37 (hg19) first, and check that the lookup table is GTEx's own"
 LIFT_GENES = "use gene bodies of GRCh37 (hg19), such as glist-hg19 or NCBI37.3.gene.loc"
-# Base pairs of GRCh37.p13's chromosomes (Genome Reference Consortium); 23: X, 24: Y.
-CHROMOSOME_LENGTHS = {
-    **{"1": 249_250_621, "2": 243_199_373, "3": 198_022_430, "4": 191_154_276, "5": 180_915_260, "6": 171_115_067},
-    **{"7": 159_138_663, "8": 146_364_022, "9": 141_213_431, "10": 135_534_747, "11": 135_006_516},
-    **{"12": 133_851_895, "13": 115_169_878, "14": 107_349_540, "15": 102_531_392, "16": 90_354_753},
-    **{"17": 81_195_210, "18": 78_077_248, "19": 59_128_983, "20": 63_025_520, "21": 48_129_895, "22": 51_304_566},
-    **{"23": 155_270_560, "24": 59_373_566},
-}
+CHROMOSOME_LENGTHS = LENGTHS[STUDY_BUILD]
 # Genes whose places in hg18 and in GRCh38 do not overlap that in GRCh37: chromosome, start, end (NCBI37.3.gene.loc).
 LANDMARKS = {
     "APOE": ("19", 45_409_039, 45_412_650),

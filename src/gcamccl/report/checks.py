@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gcamccl.genotype_qc import relatedness
 from gcamccl.report import genotypes, scans, statistics
 
 # Judgement, not law; the page prints the numbers beside each warning.
@@ -11,7 +12,6 @@ POOR_CONCORDANCE = 0.9  # the prototypes' worst imputation with a model reaches 
 MAPS_ALIKE = 0.8  # Pearson r between mean maps of true and of permuted labels
 P_CONFOUND = 0.05
 SAME_OUTPUT = 1e-6  # spread of a probability over people
-SECOND_DEGREE = 0.0884  # kinship above which two people are relatives of the second degree or closer (Manichaikul 2010)
 ZERO_SHARE = 0.1  # of a class's maps
 
 
@@ -102,7 +102,7 @@ def _kin(cohort, pairs):
         kin |= (family[:, None] == family[None, :]) & cohort["family_id"].notna().to_numpy()
     if pairs is not None:
         place = dict(zip(cohort["genotype_id"], range(len(cohort)), strict=True))
-        for row in pairs[pairs["kinship"] > SECOND_DEGREE].itertuples():
+        for row in pairs[pairs["kinship"] > relatedness.SECOND].itertuples():
             one, other = place.get(row.genotype_id_1), place.get(row.genotype_id_2)
             if one is not None and other is not None:
                 kin[one, other] = kin[other, one] = True

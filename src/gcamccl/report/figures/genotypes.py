@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from gcamccl.genotype_qc import relatedness
 from gcamccl.report.figures import style
 
 STEPS = {
@@ -38,7 +39,12 @@ RELATIONS = {
     "third degree": ("#56B4E9", "v"),
     "unrelated": ("#8C8C8C", "x"),
 }
-KINSHIP_LIMITS = ((0.354, "same DNA"), (0.177, "1st"), (0.0884, "2nd"), (0.0442, "3rd"))
+KINSHIP_LIMITS = (
+    (relatedness.DUPLICATE, "same DNA"),
+    (relatedness.FIRST, "1st"),
+    (relatedness.SECOND, "2nd"),
+    (relatedness.THIRD, "3rd"),
+)
 SEX_LIMITS = (0.2, 0.8)  # of F on X, as `gcamccl.genotype_qc.sex_check`
 
 
