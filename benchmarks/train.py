@@ -1,0 +1,316 @@
+"""Cost of training gCAM-CCL, beside the loop most people write, in the same run.
+
+On a CPU, one thread, --people people to train on: CPU seconds of an epoch and of a whole training with validation and
+the best weights kept, loops and repetitions alternating in processes of their own. The peer is eager PyTorch with a
+Dataset and a DataLoader, once with our network's block (convolution, pool, batch norm, ReLU: the same function, its
+weights are compared) and once with the block as mostly written (convolution, batch norm, ReLU, pool). The ratios of the
+last line are to the first. On a GPU, wall-clock seconds: one replicate at a time by the plain loop and by ours, and
+many side by side in each arrangement; replicates an hour, share of the card's fp32 peak, tf32 and bf16 for information.
+max_abs_diff: largest difference between the weights of replicates trained side by side and alone.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import measure
+import train_loops
+
+sys.path.insert(0, str(measure.ROOT / "src"))
+
+ROIS, LOCI = 264, 750
+RUN_EPOCHS = 500  # Table II
+PEAK_TFLOPS = 67.0  # fp32 of an H100 or H200 SXM without tensor cores, NVIDIA's data sheet
+PLAN = (100, 11, 100)  # splits, label rows, epochs: what should take an hour
+EXAMPLES = """examples:
+  python benchmarks/train.py                                    CPU: some seven minutes; GPU: at most ten
+  python benchmarks/train.py --device cpu --repetitions 1       quicker
+  python benchmarks/train.py --device cuda --at-once 1 8 32 128 512
+"""
+
+
+def spread(values, scale=1.0):
+    """Median, smallest and largest as text."""
+    middle = statistics.median(values) * scale
+    return f"{middle:10.2f}{f'{min(values) * scale:.2f} to {max(values) * scale:.2f}':>18}"
+
+
+def versions():
+    """Processor, system, Python and torch."""
+    import torch
+
+    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")]
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{names[0] if names else platform.processor()} ({vectors}), Python {platform.python_version()}, torch {torch.__version__}"
+
+
+# --- CPU --------------------------------------------------------------------------------------------------------------
+
+KINDS = {  # name -> arguments of train_loops.py, label
+    "ours": (["ours"], "gcamccl.train"),
+    "plain": (["plain"], "plain loop, same block order"),
+    "usual": (["usual"], "plain loop, usual block order"),
+    "kept": (["plain", "--keep-freed-memory"], "plain, same order, our allocator settings"),
+}
+
+
+def run_kind(kind, args, weights):
+    """What one process of `train_loops.py` found."""
+    words = [f"--{name}={getattr(args, name)}" for name in ("people", "rois", "loci", "epochs")]
+    words += [] if kind == "kept" else [f"--complete={args.complete}"]
+    words += [f"--weights={weights}"] if weights else []
+    cost = measure.run([sys.executable, Path(train_loops.__file__), *KINDS[kind][0], *words])
+    return json.loads(cost.output.splitlines()[-1])
+
+
+def compare_weights(folder, moved):
+    """Largest difference of ours to the plain loop's weights of convolutions, and how far training moved them."""
+    import numpy as np
+
+    ours, plain = np.load(folder / "ours.npz"), np.load(folder / "plain.npz")
+    names = [name for name in ours.files if "conv.weight" in name]
+    return max(float(np.abs(ours[name] - plain[name]).max()) for name in names), moved
+
+
+def cpu_part(args):
+    """Print the table of the CPU; returns the ratios of an epoch and of a whole training."""
+    found = {kind: [] for kind in KINDS}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for repetition in range(args.repetitions):
+            for kind in KINDS if repetition % 2 == 0 else reversed(KINDS):
+                weights = folder / f"{kind}.npz" if repetition == 0 and kind in ("ours", "plain") else None
+                found[kind].append(run_kind(kind, args, weights))
+        difference, moved = compare_weights(folder, found["ours"][0]["moved"])
+    epochs = {kind: [s for one in runs for s in one["epoch_s"]] for kind, runs in found.items()}
+    whole = {kind: [one["complete_s"] for one in runs if "complete_s" in one] for kind, runs in found.items()}
+    middle = {kind: statistics.median(values) for kind, values in epochs.items()}
+    rates = {kind: 3600 / statistics.median(values) for kind, values in whole.items() if values}
+    print(
+        f"cpu, one thread, {args.people} people to train on, {args.rois} ROIs, {args.loci} loci, batch 4;"
+        f" a training of {args.complete} epochs with validation; {args.repetitions} repetitions"
+    )
+    print(f"{'':44}{'CPU s/epoch':>11}{'from, to':>17}{'ratio':>7}{'trainings/CPU h':>17}{'ratio':>7}{'peak MB':>9}")
+    for kind, (_, label) in KINDS.items():
+        rate = f"{rates[kind]:17.1f}{rates['ours'] / rates[kind]:7.2f}" if kind in rates else " " * 24
+        peak = max(one["peak_mb"] for one in found[kind])
+        print(f"{label:45}{spread(epochs[kind])}{middle[kind] / middle['ours']:7.2f}{rate}{peak:9.0f}")
+    print(
+        f"same network, start and order of people, dropout off, rate 0.001: largest difference of a convolution's weight"
+        f" after an epoch {difference:.1e}, where training moved them by up to {moved:.1e}"
+    )
+    return middle["plain"] / middle["ours"], rates["ours"] / rates["plain"]
+
+
+# --- side by side, CPU or GPU -----------------------------------------------------------------------------------------
+
+
+def sides_differ(args, device, arrangement, people, epochs=2, at_once=3, make_step=None):
+    """Largest difference of any weight between replicates trained side by side and one by one, with dropout."""
+    from gcamccl.train.fit import eager_step
+    from gcamccl.train.replicates import train_replicates
+
+    cohort = train_loops.make_cohort(people, args.rois, args.loci, permutations=at_once - 1)
+    settings = train_loops.settings_of(epochs, learning_rate=1e-3)
+    numbers = range(at_once)
+    alone = train_replicates(cohort, numbers, settings, device)
+    beside = train_replicates(
+        cohort, numbers, settings, device, at_once, arrangement, make_step=make_step or eager_step
+    )
+    pairs = [
+        (one.weights[name].double(), other.weights[name].double())
+        for one, other in zip(alone, beside, strict=True)
+        for name in one.weights
+    ]
+    return max(float((one - other).abs().max()) for one, other in pairs)
+
+
+def flops_a_person(rois, loci):
+    """Floating-point operations of the plain network for one person, forward and backward."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = train_loops.plain_network(rois, loci, "pool_bn_relu", 0.0)
+    with FlopCounterMode(display=False) as counter:
+        logits = model(torch.zeros(2, 1, rois, rois), torch.zeros(2, 1, loci))
+        train_loops.plain_loss(*logits, torch.tensor([0, 1])).backward()
+    return counter.get_total_flops() / 2
+
+
+def seconds(function, device, times=1):
+    """Wall-clock s of a call, the device's work included."""
+    import torch
+
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait()
+    started = time.perf_counter()
+    for _ in range(times):
+        function()
+    wait()
+    return (time.perf_counter() - started) / times
+
+
+def plain_seconds(cohort, device, order):
+    """Wall-clock s of the plain loop's epoch, and of one with validation and a copy of the weights."""
+    loop = train_loops.Plain(cohort, train_loops.settings_of(1), order, device)
+    loop.epoch()
+    epoch = seconds(loop.epoch, device, 2)
+    return epoch, epoch + seconds(lambda: loop.predict(loop.validation), device)
+
+
+def our_seconds(cohort, device, arrangement, at_once, make_step=None):
+    """Wall-clock s of an epoch of `at_once` replicates, of one with validation, and peak memory (GB; 0 on a CPU)."""
+    import torch
+
+    settings = train_loops.settings_of(RUN_EPOCHS)
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    loop = train_loops.Ours(cohort, settings, range(at_once), device, arrangement, make_step)
+    loop.epoch_and_validation()  # chooses kernels, fills the allocator's pool
+    epoch = seconds(loop.epoch, device)
+    both = seconds(loop.epoch_and_validation, device)
+    return epoch, both, torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else 0.0
+
+
+def precisions(args, device, people):
+    """Rows of (name, s an epoch, largest difference of a convolution's weight to fp32), 8 replicates, grouped."""
+    import torch
+
+    cohort = train_loops.make_cohort(people, args.rois, args.loci, permutations=7)
+    settings = train_loops.settings_of(1, learning_rate=1e-3, dropout=0.0)
+    rows, reference = [], None
+    for name in ("fp32", "tf32", "bf16"):
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
+        loop = train_loops.Ours(cohort, settings, range(8), device, "grouped")
+        with torch.autocast(device, torch.bfloat16, enabled=name == "bf16", cache_enabled=False):
+            loop.epoch()
+            weights = {key: value.clone() for key, value in loop.state.network.stacked_state().items()}
+            taken = seconds(loop.epoch, device)
+        reference = reference or weights
+        names = [key for key in weights if "conv.weight" in key]
+        rows.append((name, taken, max(float((weights[key] - reference[key]).abs().max()) for key in names)))
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    return rows
+
+
+def variants(device):
+    """Arrangement -> ways of taking a step: name and `make_step`."""
+    from gcamccl.train.fit import eager_step
+
+    ways = [("eager", eager_step)]
+    if device == "cuda":
+        from gcamccl.train.graphs import graphed_step
+
+        ways.append(("graph", graphed_step))
+    return {arrangement: ways for arrangement in ("grouped", "gemm")}
+
+
+def gpu_part(args, device):
+    """Print the table of the GPU; returns the ratios of an epoch and of a training to the plain loop, a replicate."""
+    import torch
+
+    from gcamccl.device import choose_device, full_precision
+
+    stop = time.monotonic() + 60 * args.minutes
+    cohort = train_loops.make_cohort(args.people, args.rois, args.loci, permutations=max(args.at_once) - 1)
+    plain = {order: plain_seconds(cohort, device, order) for order in ("pool_bn_relu", "bn_relu_pool")}
+    choose_device(device)  # deterministic from here on, as the train program computes
+    tera = flops_a_person(args.rois, args.loci) * args.people / 1e12  # an epoch of one replicate
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    print(
+        f"{name}, {args.people} people to train on, {args.rois} ROIs, {args.loci} loci, batch 4; wall-clock; floor of"
+        f" {RUN_EPOCHS} epochs: {tera * RUN_EPOCHS:.0f} TFLOP, {tera * RUN_EPOCHS / PEAK_TFLOPS:.1f} s at"
+        f" {PEAK_TFLOPS:g} TFLOP/s fp32"
+    )
+    print(
+        f"{'':38}{'at once':>8}{'s/epoch':>9}{'+ valid.':>9}{f'trainings/h of {RUN_EPOCHS}':>21}{'ratio':>7}"
+        f"{'% of peak':>10}{'GB':>6}"
+    )
+
+    def row(label, count, epoch, both, gigabytes=None):
+        rate = 3600 * count / (both * RUN_EPOCHS)
+        ratio = rate / (3600 / (plain["pool_bn_relu"][1] * RUN_EPOCHS))
+        share = 100 * tera * count / epoch / PEAK_TFLOPS
+        memory = "" if gigabytes is None else f"{gigabytes:6.1f}"
+        print(f"{label:38}{count:8}{epoch:9.3f}{both:9.3f}{rate:21.1f}{ratio:7.2f}{share:10.2f}{memory}", flush=True)
+
+    row("plain loop, same block order (tf32)", 1, *plain["pool_bn_relu"])
+    row("plain loop, usual block order (tf32)", 1, *plain["bn_relu_pool"])
+    tried = []
+    jobs = [("alone", "eager", None, 1)]
+    for count in sorted(args.at_once):
+        jobs += [(one, way, step, count) for one, ways in variants(device).items() for way, step in ways]
+    with full_precision():
+        for arrangement, way, step, count in jobs:
+            label = f"ours, fp32, {arrangement}, {way}"
+            if time.monotonic() > stop:
+                print(f"{label:38}{count:8}  left out: {args.minutes:g} minutes are over")
+                continue
+            try:
+                epoch, both, gigabytes = our_seconds(cohort, device, arrangement, count, step)
+            except torch.cuda.OutOfMemoryError:
+                print(f"{label:38}{count:8}  does not fit into memory")
+                continue
+            row(label, count, epoch, both, gigabytes)
+            tried.append((both / count, epoch / count, arrangement, way, count))
+    both, epoch, arrangement, way, count = min(tried)
+    splits, rows, epochs = PLAN
+    print(
+        f"fastest: {arrangement}, {way}, {count} at once; {splits} splits x {rows} label rows x {epochs} epochs:"
+        f" {both * splits * rows * epochs / 60:.0f} minutes"
+    )
+    for name, taken, difference in precisions(args, device, args.people):
+        print(
+            f"{name}, grouped, eager, 8 at once: {taken:.3f} s/epoch; weights after one epoch at rate 0.001 differ from"
+            f" fp32 by up to {difference:.1e}"
+        )
+    return plain["pool_bn_relu"][0] / epoch, plain["pool_bn_relu"][1] / both
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    parser.add_argument("--people", type=int, default=240, metavar="N", help="to train on; default: %(default)s")
+    parser.add_argument("--rois", type=int, default=ROIS, metavar="N", help="default: %(default)s")
+    parser.add_argument("--loci", type=int, default=LOCI, metavar="N", help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=2, metavar="N", help="CPU: timed a process; default: %(default)s")
+    parser.add_argument("--complete", type=int, default=2, metavar="N", help="CPU: epochs of the whole training")
+    parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="CPU; default: %(default)s")
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32, 128], metavar="N", help="GPU")
+    parser.add_argument("--minutes", type=float, default=7, help="GPU: no new row after these; default: %(default)s")
+    args = parser.parse_args(argv)
+    import torch
+
+    wish = args.device
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if wish == "auto" else wish
+    if device == "cuda" and not torch.cuda.is_available():
+        parser.error("torch finds no CUDA device")
+    print(versions())
+    if device == "cpu":
+        torch.set_num_threads(1)
+        ratios = cpu_part(args)
+    else:
+        ratios = gpu_part(args, device)
+    differences = {}
+    for arrangement, ways in variants(device).items():
+        for way, step in ways:
+            key = f"{arrangement}, {way}"
+            differences[key] = sides_differ(args, device, arrangement, min(args.people, 24), make_step=step)
+    for key, value in differences.items():
+        print(f"3 replicates side by side ({key}) and alone, 2 epochs, rate 0.001: weights differ by up to {value:.1e}")
+    print(
+        f"RESULT device={device} epoch_ratio={ratios[0]:.2f} replicate_ratio={ratios[1]:.2f}"
+        f" max_abs_diff={max(differences.values()):.1e}"
+    )
+
+
+if __name__ == "__main__":
+    main()
