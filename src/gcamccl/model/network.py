@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from gcamccl.model.dropout import CounterDropout, number_sites
+
 VIEWS = ("connectivity", "snps")
 CLASSES = 2  # 0 low, 1 high
 EMBEDDING = 64  # Table IV: f_flatten and s_flatten
@@ -69,7 +71,7 @@ class Block(nn.Module):
         self.pool = max_pool(pool, ceil_mode=True) if pool > 1 else nn.Identity()
         self.norm = normalise(channels_out) if batch_norm else nn.Identity()
         self.relu = nn.ReLU()  # one a block and never in place: guided backpropagation hooks into it
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = CounterDropout(dropout) if dropout else nn.Identity()
         if channels_last:
             self.conv.to(memory_format=torch.channels_last)
 
@@ -226,4 +228,4 @@ def build(n_rois, n_loci, settings):
             )
             channels_in = channels
         branches[view] = Branch(blocks)
-    return CCL(branches)
+    return number_sites(CCL(branches))
