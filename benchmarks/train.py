@@ -44,9 +44,12 @@ def versions():
     """Processor, system, Python and torch."""
     import torch
 
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")]
-    vectors = torch.backends.cpu.get_cpu_capability()
-    return f"{names[0] if names else platform.processor()} ({vectors}), Python {platform.python_version()}, torch {torch.__version__}"
+    processor = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor)
+    vectors, python = torch.backends.cpu.get_cpu_capability(), platform.python_version()
+    return f"{processor} ({vectors}), {platform.system()}, Python {python}, torch {torch.__version__}"
 
 
 # --- CPU --------------------------------------------------------------------------------------------------------------
@@ -101,8 +104,8 @@ def cpu_part(args):
         peak = max(one["peak_mb"] for one in found[kind])
         print(f"{label:45}{spread(epochs[kind])}{middle[kind] / middle['ours']:7.2f}{rate}{peak:9.0f}")
     print(
-        f"same network, start and order of people, dropout off, rate 0.001: largest difference of a convolution's weight"
-        f" after an epoch {difference:.1e}, where training moved them by up to {moved:.1e}"
+        "same network, start and order of people, dropout off, rate 0.001: largest difference of a convolution's"
+        f" weight after an epoch {difference:.1e}, where training moved them by up to {moved:.1e}"
     )
     return middle["plain"] / middle["ours"], rates["ours"] / rates["plain"]
 
@@ -208,7 +211,7 @@ def variants(device):
         from gcamccl.train.graphs import graphed_step
 
         ways.append(("graph", graphed_step))
-    return {arrangement: ways for arrangement in ("grouped", "gemm")}
+    return dict.fromkeys(("grouped", "gemm"), ways)
 
 
 def gpu_part(args, device):

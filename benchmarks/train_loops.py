@@ -18,7 +18,7 @@ import measure
 
 sys.path.insert(0, str(measure.ROOT / "src"))
 
-from gcamccl.workflow.job import limit_threads  # noqa: E402
+from gcamccl.workflow.job import limit_threads
 
 PEERS = ("plain", "usual")
 # Setting `block_order` that is the same network as the peer

@@ -233,6 +233,12 @@ def replicate_bounds(wildcards):
     return f"--first {first} --last {last}"
 
 
+def train_memory_mb(wildcards, attempt):
+    """Memory of a train job, MB: 3 GB, and 5 MB of weights, predictions and embeddings for each replicate."""
+    first, last = map(int, wildcards.replicates.split("-"))
+    return attempt * (3000 + 5 * (last - first + 1))
+
+
 ON_NETWORK = ("gcamccl", "ccl_svm", "ccl_rf")
 
 

@@ -1,5 +1,5 @@
 # train: gCAM-CCL for every replicate (random split x label permutation), run.replicates_per_job of them a job.
-# Needs <cohort>. Leaves replicates-<first>-<last>/ with weights, predictions, embeddings, history and replicates.json.
+# Needs <cohort>. A killed job goes on from its checkpoint (<train>/replicates-<first>-<last>/.checkpoint). Leaves replicates-<first>-<last>/ with weights, predictions, embeddings, history and replicates.json.
 
 
 rule train:
@@ -23,7 +23,7 @@ rule train:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=train_memory_mb,
         runtime=720,
     params:
         program=program("train"),
@@ -32,8 +32,11 @@ rule train:
         cohort=folder_of("cohort"),
         bounds=replicate_bounds,
         device=CONFIG["run"]["device"],
+        at_once=CONFIG["run"]["replicates_at_once"],
+        minutes=CONFIG["run"]["checkpoint_minutes"],
     message:
         "train: replicates {wildcards.replicates}"
     shell:
         "python {params.program:q} --cohort {params.cohort:q} {params.bounds} --device {params.device}"
+        " --at-once {params.at_once} --checkpoint-minutes {params.minutes}"
         " --threads {threads} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

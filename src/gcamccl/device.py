@@ -1,5 +1,6 @@
 """Where torch computes: CPU or CUDA, said plainly."""
 
+import contextlib
 import os
 
 import torch
@@ -35,6 +36,21 @@ def choose_device(wish):
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
     return wish
+
+
+@contextlib.contextmanager
+def full_precision():
+    """Compute in float32 throughout, and set torch back afterwards.
+
+    Torch lets cuDNN's convolutions round their inputs to TF32 (10 bits of mantissa) unless told otherwise. Does
+    nothing on a CPU.
+    """
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def device_facts(device):

@@ -18,7 +18,8 @@ from gcamccl.cohort import COHORT_COLUMNS
 from gcamccl.cohort_files import read_cohort
 from gcamccl.model.network import build
 from gcamccl.model.storage import replicate_state, save
-from gcamccl.train.fit import fit
+from gcamccl.train.data import Replicate, Staged
+from gcamccl.train.fit import fit, fresh_network
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import write_tsv
@@ -229,9 +230,12 @@ def test_a_trained_network_shows_planted_connections_and_loci_with_their_directi
         **TRAIN,
         **{"last_batch_norm": False, "epochs": 12, "batch_size": 4, "optimizer": "adamw", "learning_rate": 1e-3},
         **{"weight_decay": 0.0, "halve_every_epochs": 0, "collaboration": 1.0, "patience_epochs": 12},
-        "select_on": "cross_entropy",
+        **{"select_on": "cross_entropy", "fusion": "mean", "input_scale": "none"},
     }
-    model = fit(inputs, labels, parts, fit_settings, seed=1).model
+    replicate = Replicate(0, 0, 0, 1, parts, labels)
+    (fitted,) = fit(Staged(fc, dosage, [replicate], fit_settings), [replicate], fit_settings)
+    model = fresh_network((n_rois, n_loci), fit_settings, 0).eval()
+    model.load_state_dict(fitted.weights)
     truth = planted[np.triu_indices(n_rois, 1)]
     rows = np.flatnonzero(parts == 2)
     found, _ = activation.replicate_maps(model, inputs, rows, labels, SETTINGS)

@@ -17,8 +17,10 @@ from gcamccl.device import choose_device
 from gcamccl.model import storage
 from gcamccl.model.inputs import prepare
 from gcamccl.model.loss import collaborative_loss
-from gcamccl.train.fit import area_under_curve, batches, fit, p_high, predict
-from gcamccl.train.replicates import Progress, train_replicate
+from gcamccl.train.data import Staged, replicate_of
+from gcamccl.train.fit import batches, fit, fresh_network, predict
+from gcamccl.train.replicates import train_replicate
+from gcamccl.train.scores import area_under_curve, p_high
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
@@ -42,6 +44,16 @@ def _one_thread():
 
 def same_weights(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def fitted_network(cohort, replicate, settings):
+    """The network of a replicate after training, in evaluation mode."""
+    chosen = replicate_of(cohort, replicate, settings)
+    staged = Staged(cohort.fc, cohort.dosage, [chosen], settings)
+    (fitted,) = fit(staged, [chosen], settings)
+    network = fresh_network(staged.sizes, settings, 0)
+    network.load_state_dict(fitted.weights)
+    return network.eval()
 
 
 def accuracy(predictions, part):
@@ -141,7 +153,7 @@ def test_the_best_epoch_is_restored(select_on):
     assert result.facts["best_epoch"] == scores.argmin()
     parts, labels = cohort.splits[0], cohort.labels[0]
     inputs, _ = prepare(cohort.fc, cohort.dosage, np.flatnonzero(parts == TRAIN), settings)
-    model = fit(inputs, labels, parts, settings, settings["seed"]).model
+    model = fitted_network(cohort, 0, settings)
     rows = torch.from_numpy(np.flatnonzero(parts == VALIDATION))
     logits, _ = predict(model, inputs, rows)
     loss = float(collaborative_loss(logits, torch.from_numpy(labels[parts == VALIDATION]).long()))
@@ -167,15 +179,16 @@ def test_sgd_step_is_eq12_descent():
     # One full-batch step of plain SGD is weights minus rate times gradient.
     cohort = tiny_cohort(people=20)
     parts = np.where(np.arange(20) < 14, TRAIN, VALIDATION)
+    cohort = dataclasses.replace(cohort, splits=parts[None].astype(np.int8))
     settings = {**SETTINGS, "optimizer": "sgd", "momentum": 0.0, "batch_size": 14, "epochs": 1, "dropout": 0.0}
     inputs, _ = prepare(cohort.fc, cohort.dosage, np.arange(14), settings)
-    still = fit(inputs, cohort.labels[0], parts, {**settings, "learning_rate": 1e-30}, 3).model.train()
-    moved = fit(inputs, cohort.labels[0], parts, {**settings, "learning_rate": 0.01}, 3).model
+    still = fitted_network(cohort, 0, {**settings, "learning_rate": 1e-30}).train()
+    moved = fitted_network(cohort, 0, {**settings, "learning_rate": 0.01})
     still.zero_grad()
     logits = still({view: x[:14] for view, x in inputs.items()})
     collaborative_loss(logits, torch.from_numpy(cohort.labels[0][:14]).long()).backward()
     for before, after in zip(still.parameters(), moved.parameters(), strict=True):
-        assert torch.allclose(after, before - 0.01 * before.grad, atol=1e-6)
+        assert torch.allclose(after, before - 0.01 * before.grad, atol=3e-6)
 
 
 def test_outputs_of_a_replicate():
@@ -236,20 +249,6 @@ def test_no_cuda_device(monkeypatch):
     assert choose_device("auto") == "cpu"
     with pytest.raises(InputError, match="no CUDA device"):
         choose_device("cuda")
-
-
-def test_progress_lines(monkeypatch):
-    lines, clock = [], iter(np.arange(0, 1000, 2.0))
-    monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    progress = Progress(lines.append, [4, 5], epochs=10)
-    for replicate in (4, 5):
-        for epoch in range(10):
-            row = {"epoch": epoch, "train_loss": 0.5, "validation_loss": 0.6, "validation_auc": 0.7}
-            progress.epoch(replicate, row, best=0)
-    assert 6 <= len(lines) <= 10  # 40 s, at most a line each 5 s and the last epochs
-    assert "replicate 4 (1 of 2), epoch 1 of 10" in lines[0]
-    assert "at most 38 s left" in lines[0]  # 19 epochs of 2 s
-    assert lines[-1].endswith("at most 0 s left")
 
 
 def run_train(cohort, out, *words):

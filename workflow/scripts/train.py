@@ -5,6 +5,11 @@ from pathlib import Path
 from gcamccl.workflow import job
 
 
+def number_at_once(word):
+    """auto or a number from 1."""
+    return word if word == "auto" else max(1, int(word))
+
+
 def main():
     parser = job.parser("train", __doc__, "python workflow/scripts/train.py --cohort DIR --first 0 --last 9 --out DIR")
     parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
@@ -12,6 +17,20 @@ def main():
     parser.add_argument("--last", type=int, required=True, metavar="J", help="last replicate, included")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1)")
+    parser.add_argument(
+        "--at-once",
+        type=number_at_once,
+        default="auto",
+        metavar="N",
+        help="replicates side by side; auto (default): 1 on a CPU, on a GPU what its memory holds",
+    )
+    parser.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=5.0,
+        metavar="M",
+        help="minutes between checkpoints (default: 5; 0: after each epoch); a killed job goes on from the last one",
+    )
     args = parser.parse_args()
     job.limit_threads(args.threads)
     with job.run(args) as run:
@@ -19,36 +38,29 @@ def main():
         import pandas as pd
         import torch
 
-        from gcamccl.cohort_files import INPUTS, read_cohort, replicate_parts
+        from gcamccl.cohort_files import INPUTS, read_cohort
         from gcamccl.device import choose_device, device_facts
         from gcamccl.memory import keep_freed_memory
         from gcamccl.model import storage
-        from gcamccl.train.replicates import Progress, train_replicate
-        from gcamccl.workflow.errors import InputError
+        from gcamccl.train.job import train_job
         from gcamccl.workflow.files import write_json
 
         keep_freed_memory()
         torch.set_num_threads(args.threads)
         run.reads(*(args.cohort / name for name in INPUTS))
         cohort = read_cohort(args.cohort)
-        numbers = range(args.first, args.last + 1)
-        if not numbers:
-            raise InputError("--first and --last", f"{args.first} to {args.last} is no range of replicates")
-        for number in (args.first, args.last):
-            replicate_parts(cohort, number)
         device = choose_device(args.device)
         run.facts.update(device_facts(device), seed=run.settings["seed"])
-        n, rois, loci = len(cohort.table), cohort.fc.shape[1], cohort.dosage.shape[1]
-        run.say(f"{n} people, {rois} ROIs, {loci} loci; replicates {args.first} to {args.last} on {device}")
-        progress = Progress(run.say, numbers, run.settings["epochs"])
-        results = []
-        for number in numbers:
-            results.append(train_replicate(cohort, number, run.settings, device, progress.epoch))
-            facts = results[-1].facts
-            run.say(f"replicate {number}: {facts['epochs']} epochs, best is {facts['best_epoch'] + 1}")
-        filled = max(result.facts["input_scale"]["filled_values"] for result in results)
-        if filled:
-            run.say(f"{filled} missing connections filled by the training part's mean (replicates.json)")
+        results, run.facts["replicates_at_once"] = train_job(
+            cohort,
+            range(args.first, args.last + 1),
+            run.settings,
+            device,
+            args.at_once,
+            run.checkpoint,
+            args.checkpoint_minutes,
+            run.say,
+        )
         storage.save(
             run.path("models.safetensors"),
             {name: tensor for result in results for name, tensor in result.weights.items()},

@@ -41,6 +41,37 @@ class InputScale:
         return asdict(self)
 
 
+def training_means(fc, train_rows):
+    """What stands in for missing connections: their mean over the training people who have them.
+
+    Parameters
+    ----------
+    fc : ndarray of float32 (n, R, R)
+        Symmetric; NaN: missing.
+    train_rows : ndarray of int
+        Rows the means come from.
+
+    Returns
+    -------
+    mean : ndarray of float32 (R, R) or None
+        Diagonal 0; None where nobody in the cohort misses anything.
+    people, values, overall : int
+        As in `InputScale`.
+    """
+    missing = np.isnan(fc)
+    if not missing.any():
+        return None, 0, 0, 0
+    above = np.triu_indices(fc.shape[1], 1)
+    have = (~missing[train_rows]).sum(axis=0)
+    total = np.where(missing[train_rows], 0, fc[train_rows]).sum(axis=0, dtype=np.float64)
+    nowhere = have == 0
+    overall_mean = total[above].sum() / max(have[above].sum(), 1)
+    mean = np.where(nowhere, overall_mean, total / np.maximum(have, 1)).astype(np.float32)
+    np.fill_diagonal(mean, 0)
+    missing = missing[:, above[0], above[1]]
+    return mean, int(missing.any(axis=1).sum()), int(missing.sum()), int(missing[:, nowhere[above]].sum())
+
+
 def fill_missing(fc, train_rows):
     """Fill missing connections by the mean of the training people who have them.
 
@@ -58,23 +89,42 @@ def fill_missing(fc, train_rows):
     people, values, overall : int
         As in `InputScale`.
     """
-    missing = np.isnan(fc)
-    if not missing.any():
-        return fc, 0, 0, 0
-    above = np.triu_indices(fc.shape[1], 1)
-    have = (~missing[train_rows]).sum(axis=0)
-    total = np.where(missing[train_rows], 0, fc[train_rows]).sum(axis=0, dtype=np.float64)
-    nowhere = have == 0
-    overall_mean = total[above].sum() / max(have[above].sum(), 1)
-    mean = np.where(nowhere, overall_mean, total / np.maximum(have, 1)).astype(np.float32)
-    np.fill_diagonal(mean, 0)
-    filled = np.where(missing, mean, fc)
-    missing = missing[:, above[0], above[1]]
-    return filled, int(missing.any(axis=1).sum()), int(missing.sum()), int(missing[:, nowhere[above]].sum())
+    mean, *counts = training_means(fc, train_rows)
+    return fc if mean is None else np.where(np.isnan(fc), mean, fc), *counts
+
+
+def fit_scale(fc, dosage, train_rows, settings):
+    """Everything about the inputs that is fitted on a training part, without making the inputs.
+
+    Parameters
+    ----------
+    fc, dosage, train_rows, settings
+        As in `prepare`; the array of a view that is not used is not looked at and may be None.
+
+    Returns
+    -------
+    scale : InputScale
+    mean : ndarray of float32 (R, R) or None
+        As in `training_means`.
+    """
+    mean, counts = None, (0, 0, 0)
+    connectivity, snps = (0.0, 1.0), (0.0, 1.0)
+    if "connectivity" in settings["views"]:
+        mean, *counts = training_means(fc, train_rows)
+    if settings["input_scale"] == "global":
+        if "connectivity" in settings["views"]:
+            above = np.triu_indices(fc.shape[1], 1)
+            values = fc[train_rows][:, above[0], above[1]]
+            connectivity = _mean_sd(values if mean is None else np.where(np.isnan(values), mean[above], values))
+        if "snps" in settings["views"]:
+            snps = _mean_sd(dosage[train_rows])
+    return InputScale(settings["input_scale"], *connectivity, *snps, *counts), mean
 
 
 def prepare(fc, dosage, train_rows, settings):
     """Inputs of the network for everybody in the cohort.
+
+    `gcamccl.train.data.Staged` makes the same values for a batch at a time.
 
     Parameters
     ----------
@@ -94,23 +144,25 @@ def prepare(fc, dosage, train_rows, settings):
         may share memory with `fc` and `dosage`: do not write to them.
     scale : InputScale
     """
-    filled, people, values, overall = fill_missing(fc, train_rows)
-    connectivity, snps = (0.0, 1.0), (0.0, 1.0)
-    if settings["input_scale"] == "global":
-        above = np.triu_indices(fc.shape[1], 1)
-        connectivity = _mean_sd(filled[train_rows][:, above[0], above[1]])
-        snps = _mean_sd(dosage[train_rows])
-        filled = (filled - np.float32(connectivity[0])) / np.float32(connectivity[1])
-        dosage = (dosage - np.float32(snps[0])) / np.float32(snps[1])
-        diagonal = np.arange(fc.shape[1])
-        filled[:, diagonal, diagonal] = 0
-    arrays = {"connectivity": filled, "snps": dosage}
+    scale, mean = fit_scale(fc, dosage, train_rows, settings)
+    arrays = {}
+    if "connectivity" in settings["views"]:
+        filled = fc if mean is None else np.where(np.isnan(fc), mean, fc)
+        if scale.scale == "global":
+            filled = (filled - np.float32(scale.connectivity_mean)) / np.float32(scale.connectivity_sd)
+            diagonal = np.arange(fc.shape[1])
+            filled[:, diagonal, diagonal] = 0
+        arrays["connectivity"] = filled
+    if "snps" in settings["views"]:
+        arrays["snps"] = dosage
+        if scale.scale == "global":
+            arrays["snps"] = (dosage - np.float32(scale.snps_mean)) / np.float32(scale.snps_sd)
     inputs = {
         view: torch.from_numpy(np.ascontiguousarray(arrays[view], dtype=np.float32)).unsqueeze(1)
         for view in VIEWS
         if view in settings["views"]
     }
-    return inputs, InputScale(settings["input_scale"], *connectivity, *snps, people, values, overall)
+    return inputs, scale
 
 
 def _mean_sd(values):

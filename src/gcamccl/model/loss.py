@@ -3,24 +3,31 @@
 import torch.nn.functional as F
 
 
-def cross_entropy(logits, labels):
-    """First term of Eq. 12: cross-entropy of every view, averaged over views and people.
+def person_cross_entropy(logits, labels):
+    """First term of Eq. 12 of each person: cross-entropy averaged over views.
 
     Parameters
     ----------
-    logits : Tensor (batch, views, classes)
-    labels : Tensor of int64 (batch,)
+    logits : Tensor (..., batch, views, classes)
+        Any leading dimensions, e.g. replicates.
+    labels : Tensor of int64 (..., batch)
 
     Returns
     -------
-    Tensor ()
+    Tensor (..., batch)
     """
     log_h = F.log_softmax(logits, dim=-1)
-    return -log_h.gather(-1, labels[:, None, None].expand(-1, logits.shape[1], 1)).mean()
+    index = labels[..., None, None].expand(*logits.shape[:-1], 1)
+    return -log_h.gather(-1, index).squeeze(-1).mean(dim=-1)
 
 
-def collaborative_loss(logits, labels, collaboration=1.0):
-    """Eq. 12, averaged over the batch.
+def cross_entropy(logits, labels):
+    """The same averaged over people; logits (..., batch, views, classes) to (...)."""
+    return person_cross_entropy(logits, labels).mean(dim=-1)
+
+
+def person_loss(logits, labels, collaboration=1.0):
+    """Eq. 12 of each person.
 
     The second term is the cross-entropy between the outputs of different views, averaged over the m (m - 1) ordered
     pairs; gradients flow through both factors. With one view there is no pair and the loss is the cross-entropy.
@@ -29,25 +36,30 @@ def collaborative_loss(logits, labels, collaboration=1.0):
 
     Parameters
     ----------
-    logits : Tensor (batch, views, classes)
+    logits : Tensor (..., batch, views, classes)
         Before the softmax that gives h^(i).
-    labels : Tensor of int64 (batch,)
+    labels : Tensor of int64 (..., batch)
     collaboration : float
         Weight of the second term; 1 is Eq. 12.
 
     Returns
     -------
-    Tensor ()
+    Tensor (..., batch)
     """
-    first = cross_entropy(logits, labels)
-    views = logits.shape[1]
+    first = person_cross_entropy(logits, labels)
+    views = logits.shape[-2]
     if views == 1 or collaboration == 0:
         return first
     log_h = F.log_softmax(logits, dim=-1)
     h = log_h.exp()
-    others = h.sum(dim=1, keepdim=True) - h  # sum over i != j of h^(i), for every j
-    second = -(others * log_h).sum(dim=(1, 2)).mean() / (views * (views - 1))
+    others = h.sum(dim=-2, keepdim=True) - h  # sum over i != j of h^(i), for every j
+    second = -(others * log_h).sum(dim=(-2, -1)) / (views * (views - 1))
     return first + collaboration * second
+
+
+def collaborative_loss(logits, labels, collaboration=1.0):
+    """Eq. 12 averaged over the batch; logits (..., batch, views, classes) to (...). See `person_loss`."""
+    return person_loss(logits, labels, collaboration).mean(dim=-1)
 
 
 def eq11(logits, labels):

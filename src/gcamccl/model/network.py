@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from gcamccl.model.dropout import CounterDropout, number_sites
 from gcamccl.model.pooled import convolve_and_pool
 
 VIEWS = ("connectivity", "snps")
@@ -75,7 +76,7 @@ class Block(nn.Module):
         self.pool = max_pool(pool, ceil_mode=True) if pool > 1 else nn.Identity()
         self.norm = normalise(channels_out) if batch_norm else nn.Identity()
         self.relu = nn.ReLU()  # one a block and never in place: guided backpropagation hooks into it
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = CounterDropout(dropout) if dropout else nn.Identity()
         if dimensions == 2 and channels_in == 1:
             # One channel's memory order is the same either way: it is the weights that make torch choose.
             self.conv.to(memory_format=torch.channels_last)
@@ -235,4 +236,4 @@ def build(n_rois, n_loci, settings):
             )
             channels_in = channels
         branches[view] = Branch(blocks)
-    return CCL(branches)
+    return number_sites(CCL(branches))

@@ -1,45 +1,86 @@
-"""Training one network: mini-batches, halving learning rate, early stopping (paper, section III-C and Table II)."""
+"""Training: mini-batches, halving learning rate, early stopping (paper, section III-C and Table II).
 
-import copy
+One loop for one replicate alone and for many at once; which it is, only the network knows (`gcamccl.model.stacked`).
+Nothing here draws from a generator with a state: weights come from the replicate's seed, the order of people from seed
+and epoch, dropout from seed and step. So a replicate does not depend on what is trained beside it or before it, and an
+interrupted training goes on from weights, optimiser state and epoch alone.
+"""
+
+import time
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
-from torch import nn
 
 from gcamccl.cohort import TRAIN, VALIDATION
-from gcamccl.model.loss import collaborative_loss, cross_entropy
+from gcamccl.device import full_precision
+from gcamccl.model.dropout import step_keys
+from gcamccl.model.loss import collaborative_loss
 from gcamccl.model.network import build
+from gcamccl.model.stacked import stack, state_of
+from gcamccl.train.optimiser import learning_rate, make_optimiser, select_optimiser
+from gcamccl.train.scores import SCORES, validation_scores
 from gcamccl.workflow.errors import InputError
 
 EVALUATION_BATCH = 32  # people per forward pass without gradients; bounds memory, changes no result but rounding
-
-# Smaller is better for all of them once the sign is applied.
-SCORES = {
-    "loss": ("validation_loss", 1),
-    "cross_entropy": ("validation_cross_entropy", 1),
-    "auc": ("validation_auc", -1),
-}
+# Finished replicates are dropped once they are this share of those computed: each drop copies all weights, means new
+# sizes to choose kernels for and a new capture of the CUDA graph, which is worth a few steps and not an epoch.
+COMPACT_SHARE = 1 / 16
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network.
+    """A trained replicate.
 
     Attributes
     ----------
-    model : CCL
-        In evaluation mode, with the weights of the best epoch.
+    number : int
+    weights : dict of str to Tensor
+        State dict of `CCL`, of the best epoch, on the CPU.
     history : list of dict
         One an epoch: epoch, train_loss, validation_loss, validation_cross_entropy, validation_auc, learning_rate.
     best_epoch : int
         From 0; the first with the best validation score.
     """
 
-    model: nn.Module
+    number: int
+    weights: dict
     history: list
     best_epoch: int
+
+
+@dataclass
+class State:
+    """Where the training of replicates side by side stands, at the end of an epoch; a checkpoint holds just this.
+
+    Attributes
+    ----------
+    replicates : list of Replicate
+        In the order of the stack; some may have finished already.
+    epoch : int
+        Epochs done.
+    active : ndarray of bool (R,)
+        False: finished.
+    network : Alone or Stacked
+    optimiser : torch.optim.Optimizer
+    best : dict of str to Tensor (R, ...)
+        State of the best epoch.
+    best_epoch : ndarray of int64 (R,)
+    best_score : ndarray of float64 (R,)
+        Smaller is better.
+    history : list of list of dict
+        Rows of each replicate.
+    """
+
+    replicates: list
+    epoch: int
+    active: np.ndarray
+    network: torch.nn.Module
+    optimiser: torch.optim.Optimizer
+    best: dict
+    best_epoch: np.ndarray
+    best_score: np.ndarray
+    history: list
 
 
 def batches(rows, batch_size):
@@ -49,23 +90,278 @@ def batches(rows, batch_size):
 
     Parameters
     ----------
-    rows : Tensor of int64 (people,)
+    rows : Tensor of int64 (..., people)
     batch_size : int
         At least 2.
 
     Returns
     -------
-    list of Tensor
+    list of Tensor (..., batch)
     """
-    pieces = list(torch.split(rows, batch_size))
-    if len(pieces) > 1 and len(pieces[-1]) == 1:
-        pieces[-2:] = [torch.cat(pieces[-2:])]
+    pieces = list(torch.split(rows, batch_size, dim=-1))
+    if len(pieces) > 1 and pieces[-1].shape[-1] == 1:
+        pieces[-2:] = [torch.cat(pieces[-2:], dim=-1)]
     return pieces
+
+
+def order_of_people(rows, seed, epoch):
+    """The training part in the order of one epoch; depends on seed and epoch only."""
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def fresh_network(sizes, settings, seed):
+    """The network with its initial weights, on the CPU; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        return build(*sizes, settings)
+
+
+def start(staged, replicates, settings, arrangement="alone"):
+    """State before the first epoch.
+
+    Parameters
+    ----------
+    staged : gcamccl.train.data.Staged
+    replicates : list of Replicate
+        Their training parts must have the same number of people. One, where the arrangement is ``alone``.
+    settings : dict
+        The config section ``train``.
+    arrangement : {'alone', 'grouped', 'gemm'}
+
+    Returns
+    -------
+    State
+    """
+    if len({len(replicate.rows(TRAIN)) for replicate in replicates}) != 1:
+        raise ValueError("replicates side by side need training parts of one size")
+    networks = [fresh_network(staged.sizes, settings, replicate.seed) for replicate in replicates]
+    network = stack(networks, arrangement).to(staged.device)
+    count = len(replicates)
+    return State(
+        list(replicates),
+        0,
+        np.ones(count, bool),
+        network,
+        make_optimiser(network, settings),
+        {name: tensor.clone() for name, tensor in network.stacked_state().items()},
+        np.zeros(count, np.int64),
+        np.full(count, np.inf),
+        [[] for _ in replicates],
+    )
+
+
+def compact(state, settings):
+    """The state without its finished replicates."""
+    kept = np.flatnonzero(state.active)
+    network = state.network.select(kept)
+    index = torch.as_tensor(kept, device=next(iter(state.best.values())).device)
+    return State(
+        [state.replicates[place] for place in kept],
+        state.epoch,
+        state.active[kept],
+        network,
+        select_optimiser(state.network, state.optimiser, network, index, settings),
+        {name: tensor[index] for name, tensor in state.best.items()},
+        state.best_epoch[kept],
+        state.best_score[kept],
+        [state.history[place] for place in kept],
+    )
+
+
+def eager_step(network, optimiser, staged, settings):
+    """A function that does one step of all replicates, operation by operation.
+
+    Returns
+    -------
+    callable
+        ``step(rows (R, batch), labels (R, batch), places (R,), keys (R, 2))`` gives the loss of each replicate, (R,).
+    """
+
+    def step(rows, labels, places, keys):
+        optimiser.zero_grad(set_to_none=True)
+        network.set_keys(keys)
+        loss = collaborative_loss(network(staged.batch(rows, places)), labels, settings["collaboration"])
+        loss.sum().backward()  # replicates share no weight: each gets the gradient of its own loss
+        optimiser.step()
+        return loss.detach()
+
+    return step
+
+
+def train_epoch(state, staged, labels, places, settings, make_step=eager_step):
+    """One pass over the training parts; returns the mean loss per person, float64 (R,)."""
+    state.network.train()
+    order = np.stack(
+        [order_of_people(replicate.rows(TRAIN), replicate.seed, state.epoch) for replicate in state.replicates]
+    )
+    pieces = batches(torch.from_numpy(order), settings["batch_size"])
+    numbers = range(state.epoch * len(pieces), (state.epoch + 1) * len(pieces))
+    keys = step_keys([replicate.seed for replicate in state.replicates], numbers).to(staged.device)
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(settings, state.epoch)
+    step = make_step(state.network, state.optimiser, staged, settings)
+    total = torch.zeros(len(state.replicates), device=staged.device)
+    pieces = [piece.to(staged.device) for piece in pieces]
+    for rows, key in zip(pieces, keys, strict=True):
+        total += step(rows, labels.gather(1, rows), places, key) * rows.shape[1]
+    return total.double().cpu().numpy() / order.shape[1]
+
+
+@torch.no_grad()
+def validation_logits(state, staged, places, settings):
+    """Logits of the validation parts, padded by repeated people to one length.
+
+    Returns
+    -------
+    logits : Tensor (R, people, views, 2)
+    rows : Tensor of int64 (R, people)
+    valid : Tensor of bool (R, people)
+        False: padding.
+    """
+    state.network.eval()
+    parts = [replicate.rows(VALIDATION) for replicate in state.replicates]
+    longest = max(map(len, parts))
+    rows = torch.from_numpy(np.stack([np.resize(part, longest) for part in parts])).to(staged.device)
+    valid = torch.arange(longest) < torch.tensor([len(part) for part in parts])[:, None]
+    # Side by side, twice a training batch needs less memory than the training itself.
+    chunk = EVALUATION_BATCH if len(parts) == 1 else 2 * settings["batch_size"]
+    logits = [state.network(staged.batch(piece, places)) for piece in torch.split(rows, chunk, dim=1)]
+    return torch.cat(logits, dim=1), rows, valid.to(staged.device)
+
+
+def run_epoch(state, staged, labels, settings, make_step=eager_step):
+    """Train for one epoch, score it, keep the best weights, stop who is done.
+
+    Parameters
+    ----------
+    state : State
+        Changed in place.
+    staged : Staged
+    labels : Tensor of int64 (R, n)
+        On the device.
+    settings : dict
+    make_step : callable
+        `eager_step`, or `gcamccl.train.graphs.graphed_step`.
+
+    Returns
+    -------
+    dict of str to ndarray (R,)
+        Columns of the history.
+
+    Raises
+    ------
+    InputError
+        The loss of a replicate that is not finished is not finite any more.
+    """
+    places = staged.places(state.replicates)
+    columns = {"train_loss": train_epoch(state, staged, labels, places, settings, make_step)}
+    logits, rows, valid = validation_logits(state, staged, places, settings)
+    finite = np.isfinite(columns["train_loss"]) & torch.isfinite(logits).flatten(1).all(dim=1).cpu().numpy()
+    if (state.active & ~finite).any():
+        numbers = [state.replicates[place].number for place in np.flatnonzero(state.active & ~finite)]
+        raise InputError(
+            f"train replicate {', '.join(map(str, numbers[:5]))}",
+            f"the loss is not finite in epoch {state.epoch}",
+            "lower train.learning_rate",
+        )
+    columns |= validation_scores(logits, labels.gather(1, rows), valid, settings)
+    columns["learning_rate"] = np.full(len(finite), learning_rate(settings, state.epoch))
+    name, sign = SCORES[settings["select_on"]]
+    better = state.active & (sign * columns[name] < state.best_score)
+    state.best_score[better] = sign * columns[name][better]
+    state.best_epoch[better] = state.epoch
+    index = torch.as_tensor(np.flatnonzero(better), device=staged.device)
+    for key, tensor in state.network.stacked_state().items():
+        state.best[key][index] = tensor[index]
+    for place in np.flatnonzero(state.active):
+        state.history[place].append(
+            {"epoch": state.epoch, **{name: float(values[place]) for name, values in columns.items()}}
+        )
+    waited = state.epoch - state.best_epoch >= settings["patience_epochs"]
+    state.epoch += 1
+    state.active &= ~waited & (state.epoch < settings["epochs"])
+    return columns
+
+
+def finished(state, places):
+    """`Fitted` of the replicates at these places of the stack."""
+    on_cpu = {name: tensor.cpu() for name, tensor in state.best.items()}
+    return [
+        Fitted(
+            state.replicates[place].number,
+            {name: tensor.contiguous() for name, tensor in state_of(on_cpu, place).items()},
+            state.history[place],
+            int(state.best_epoch[place]),
+        )
+        for place in places
+    ]
+
+
+def fit(staged, replicates, settings, arrangement="alone", state=None, report=None, keep=None, make_step=eager_step):
+    """Train replicates side by side until each has finished.
+
+    Only rows of the training part are trained on and only those of the validation part pick the epoch; the test
+    part's inputs and labels are never looked at. The same seed, device and number of threads give bit-equal weights
+    on a CPU. Torch's global generators are left as they were.
+
+    Parameters
+    ----------
+    staged : Staged
+        The cohort on the device, staged for (at least) these replicates.
+    replicates : list of Replicate
+        With training parts of one size; exactly one where the arrangement is ``alone``.
+    settings : dict
+        The config section ``train``.
+    arrangement : {'alone', 'grouped', 'gemm'}
+        ``alone``: `CCL` itself. Else `gcamccl.model.stacked.Stacked`.
+    state : State, optional
+        To go on from, instead of `replicates` and `arrangement`.
+    report : callable, optional
+        Called after each epoch as ``report(state, columns, seconds)``: the state, the epoch's columns of the history
+        (R,) each, and the seconds it took. ``state.epoch`` counts it already.
+    keep : callable, optional
+        Called after each epoch as ``keep(state, done)``: `done` is the list of `Fitted` that finished in it.
+    make_step : callable
+        `eager_step`, or `gcamccl.train.graphs.graphed_step` (CUDA).
+
+    Returns
+    -------
+    list of Fitted
+        In the order they finished; those that `state` had finished before are not among them.
+
+    Raises
+    ------
+    InputError
+        The loss is not finite any more.
+    """
+    state = state or start(staged, replicates, settings, arrangement)
+    labels = _labels(state, staged)
+    results = []
+    with full_precision():
+        while state.active.any():
+            before, clock = state.active.copy(), time.monotonic()
+            columns = run_epoch(state, staged, labels, settings, make_step)
+            done = finished(state, np.flatnonzero(before & ~state.active))
+            results += done
+            if report:
+                report(state, columns, time.monotonic() - clock)
+            if state.active.any() and (~state.active).mean() >= COMPACT_SHARE:
+                state = compact(state, settings)
+                labels = _labels(state, staged)
+            if keep:
+                keep(state, done)
+    return results
+
+
+def _labels(state, staged):
+    """Everybody's label in each replicate, int64 (R, n), on the device."""
+    labels = np.stack([replicate.labels for replicate in state.replicates]).astype(np.int64)
+    return torch.from_numpy(labels).to(staged.device)
 
 
 @torch.no_grad()
 def predict(model, inputs, rows=None):
-    """Logits and embeddings in evaluation mode.
+    """Logits and embeddings of one replicate's network in evaluation mode.
 
     Parameters
     ----------
@@ -80,121 +376,22 @@ def predict(model, inputs, rows=None):
     logits : Tensor (people, views, 2)
     embeddings : Tensor (people, 64 x views)
     """
-    model.eval()
     if rows is None:
         first = next(iter(inputs.values()))
         rows = torch.arange(len(first), device=first.device)
+    return predict_batches(
+        model, ({view: x[chunk] for view, x in inputs.items()} for chunk in torch.split(rows, EVALUATION_BATCH))
+    )
+
+
+@torch.no_grad()
+def predict_batches(model, parts):
+    """The same for inputs that come batch by batch."""
+    model.eval()
     logits, embeddings = [], []
-    for chunk in torch.split(rows, EVALUATION_BATCH):
-        flat = [branch.embed(inputs[view][chunk]) for view, branch in model.branches.items()]
+    for inputs in parts:
+        flat = [branch.embed(inputs[view]) for view, branch in model.branches.items()]
         heads = [branch.head(x) for branch, x in zip(model.branches.values(), flat, strict=True)]
         logits.append(torch.stack(heads, dim=1))
         embeddings.append(torch.cat(flat, dim=1))
     return torch.cat(logits), torch.cat(embeddings)
-
-
-def p_high(logits):
-    """Probability of the high class: mean over views (people,), and per view (people, views); float32 arrays."""
-    views = logits.softmax(dim=-1)[:, :, 1].float().cpu().numpy()
-    return views.mean(axis=1), views
-
-
-def area_under_curve(labels, scores):
-    """AUC of scores for label 1; 0.5 where all labels are equal (possible for permuted ones in a tiny part)."""
-    return float(roc_auc_score(labels, scores)) if len(np.unique(labels)) == 2 else 0.5
-
-
-def _optimizer(model, settings):
-    """Optimiser and learning-rate schedule of the config section ``train``."""
-    rate, decay = settings["learning_rate"], settings["weight_decay"]
-    if settings["optimizer"] == "sgd":
-        optimizer = torch.optim.SGD(model.parameters(), rate, momentum=settings["momentum"], weight_decay=decay)
-    else:
-        optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
-    every = settings["halve_every_epochs"]
-    halve = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5 ** (epoch // every) if every else 1.0)
-    return optimizer, halve
-
-
-def _train_epoch(model, inputs, labels, rows, optimizer, settings):
-    """One pass over the training part; returns its mean loss per person."""
-    model.train()
-    order = rows[torch.randperm(len(rows)).to(rows.device)]
-    total = 0.0
-    for batch in batches(order, settings["batch_size"]):
-        optimizer.zero_grad(set_to_none=True)
-        logits = model({view: x[batch] for view, x in inputs.items()})
-        loss = collaborative_loss(logits, labels[batch], settings["collaboration"])
-        loss.backward()
-        optimizer.step()
-        total += loss.detach() * len(batch)
-    return float(total) / len(rows)
-
-
-def fit(inputs, labels, parts, settings, seed, device="cpu", progress=None):
-    """Train one network.
-
-    Only rows of the training part are trained on and only those of the validation part pick the epoch; the test
-    part's inputs and labels are never looked at. The same seed, device and number of threads give bit-equal weights
-    on a CPU. Torch's global generators are left as they were.
-
-    Parameters
-    ----------
-    inputs : dict of str to Tensor
-        As `gcamccl.model.inputs.prepare` returns them; moved to `device` once.
-    labels : ndarray of int (n,)
-    parts : ndarray of int (n,)
-        0 train, 1 validation, 2 test.
-    settings : dict
-        The config section ``train``.
-    seed : int
-        Of weights, order of people and dropout.
-    device : str
-    progress : callable, optional
-        Called after each epoch with that epoch's row of the history and the best epoch so far.
-
-    Returns
-    -------
-    Fitted
-
-    Raises
-    ------
-    InputError
-        The loss is not finite any more.
-    """
-    inputs = {view: x.to(device) for view, x in inputs.items()}
-    target = torch.as_tensor(np.asarray(labels), dtype=torch.int64, device=device)
-    rows = {part: torch.as_tensor(np.flatnonzero(parts == part), device=device) for part in (TRAIN, VALIDATION)}
-    sizes = {view: x.shape[-1] for view, x in inputs.items()}
-    column, sign = SCORES[settings["select_on"]]
-    history, best, best_score, weights = [], 0, np.inf, None
-    cuda = [torch.device(device).index or 0] if torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
-        model = build(sizes.get("connectivity"), sizes.get("snps"), settings).to(device)
-        optimizer, halve = _optimizer(model, settings)
-        for epoch in range(settings["epochs"]):
-            rate = optimizer.param_groups[0]["lr"]
-            train_loss = _train_epoch(model, inputs, target, rows[TRAIN], optimizer, settings)
-            halve.step()
-            logits, _ = predict(model, inputs, rows[VALIDATION])
-            if not (np.isfinite(train_loss) and torch.isfinite(logits).all()):
-                raise InputError("train", f"the loss is not finite in epoch {epoch}", "lower train.learning_rate")
-            truth = target[rows[VALIDATION]]
-            row = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "validation_loss": float(collaborative_loss(logits, truth, settings["collaboration"])),
-                "validation_cross_entropy": float(cross_entropy(logits, truth)),
-                "validation_auc": area_under_curve(truth.cpu().numpy(), p_high(logits)[0]),
-                "learning_rate": rate,
-            }
-            history.append(row)
-            if sign * row[column] < best_score:
-                best, best_score, weights = epoch, sign * row[column], copy.deepcopy(model.state_dict())
-            if progress:
-                progress(row, best)
-            if epoch - best >= settings["patience_epochs"]:
-                break
-    model.load_state_dict(weights)
-    return Fitted(model.eval(), history, best)

@@ -22,6 +22,7 @@ from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, sha256, write_json
 
 PARTIAL = ".partial-"
+SURVIVING = ".checkpoint"
 PACKAGES = (
     "numpy",
     "scipy",
@@ -120,6 +121,12 @@ class Job:
             self.path(name + suffix)
         return self.staging / name
 
+    @property
+    def checkpoint(self):
+        """Folder, made by who writes to it, that outlives a killed job and is there for the next one; a job that
+        succeeds removes it. Not declared to Snakemake, which would delete it with the outputs of a failed job."""
+        return self.out / SURVIVING
+
     def finish(self):
         """Write ``artifact.json`` and move all outputs to their places."""
         for name in self.outputs:
@@ -132,6 +139,7 @@ class Job:
             (self.out / name).parent.mkdir(parents=True, exist_ok=True)
             (self.staging / name).chmod(0o666 & ~umask)  # some libraries write files that only their owner may read
             (self.staging / name).replace(self.out / name)
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
 
     def say(self, text):
         """One line of progress, with the seconds since the start."""

@@ -1,0 +1,103 @@
+"""One job of the train stage: how many at once, checkpoint, lines of progress, memory that is exceeded."""
+
+import torch
+
+from gcamccl.device import device_facts
+from gcamccl.model.network import VIEWS
+from gcamccl.train.checkpoint import Checkpoint, environment, identity
+from gcamccl.train.data import replicate_of
+from gcamccl.train.memory import at_once_that_fit, choose_at_once, free_memory, too_many
+from gcamccl.train.progress import Progress
+from gcamccl.train.replicates import train_replicates
+from gcamccl.workflow.errors import InputError
+
+
+def staged_bytes(cohort, splits, settings):
+    """What the cohort takes on the device: the arrays in use, and one matrix a split where connections are missing."""
+    arrays = {"connectivity": cohort.fc, "snps": cohort.dosage}
+    total = sum(4 * arrays[view].size for view in VIEWS if view in settings["views"])
+    return total + (4 * splits * cohort.fc[0].size if "connectivity" in settings["views"] else 0)
+
+
+def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, minutes=5.0, say=print):
+    """Train replicates, going on from a checkpoint where there is one.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    numbers : range
+        Replicates.
+    settings : dict
+        The config section ``train``.
+    device : {'cpu', 'cuda'}
+    at_once : 'auto' or int
+        The setting ``run.replicates_at_once``.
+    folder : Path, optional
+        Of the checkpoint; None: none is written.
+    minutes : float
+        Between checkpoints.
+    say : callable
+        Prints a line.
+
+    Returns
+    -------
+    results : list of gcamccl.train.replicates.Result
+        In the order of `numbers`.
+    at_once : int
+        How many were computed side by side at most.
+
+    Raises
+    ------
+    InputError
+        No replicates, or none of that number; memory does not suffice (says what would fit); a checkpoint of another
+        training; a loss that is not finite.
+    """
+    if not numbers:
+        raise InputError("--first and --last", "no replicate from first to last", "give first <= last")
+    replicates = [replicate_of(cohort, number, settings) for number in numbers]
+    sizes = tuple(
+        array.shape[1] if view in settings["views"] else None
+        for view, array in zip(VIEWS, (cohort.fc, cohort.dosage), strict=True)
+    )
+    held = staged_bytes(cohort, len({replicate.split for replicate in replicates}), settings)
+    free = free_memory(device)
+    count = choose_at_once(at_once, device, held, sizes, settings, len(replicates), free)
+    facts = device_facts(device)
+    name = f" ({facts['device_name']})" if facts["device_name"] else f", {facts['threads']} threads"
+    views = ", ".join(
+        f"{size} {'ROIs' if view == 'connectivity' else 'loci'}"
+        for view, size in zip(VIEWS, sizes, strict=True)
+        if size
+    )
+    say(
+        f"{len(cohort.table)} people, {views}; replicates {numbers[0]} to {numbers[-1]} on {device}{name},"
+        f" {count} at once"
+    )
+    progress = Progress(say, len(replicates), settings["epochs"])
+    checkpoint = None
+    if folder is not None:
+        checkpoint = Checkpoint(
+            folder,
+            identity(cohort, numbers, settings),
+            environment(device, facts["device_name"]),
+            minutes,
+            say,
+        )
+    try:
+        results = train_replicates(
+            cohort,
+            numbers,
+            settings,
+            device,
+            count,
+            report=progress.epoch,
+            checkpoint=checkpoint,
+            resumed=progress.resumed,
+        )
+    except torch.cuda.OutOfMemoryError:
+        fits = min(count - 1, at_once_that_fit(0.5 * free - held, sizes, settings))
+        raise too_many(count, fits, device) from None
+    filled = max(result.facts["input_scale"]["filled_values"] for result in results)
+    if filled:
+        say(f"{filled} missing connections filled by the training part's mean (replicates.json)")
+    return results, count
