@@ -36,10 +36,11 @@ def run(command):
     before, started, peak = os.times(), time.perf_counter(), 0
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, env=environment)
     watched = psutil.Process(process.pid)
-    while process.poll() is None:
+    while True:  # until its output has been read to the end, which may be after it was seen to have ended
         peak = max(peak, _resident(watched))
         try:
             output, _ = process.communicate(timeout=LOOK_EVERY_S)
+            break
         except subprocess.TimeoutExpired:
             continue
     if process.returncode:

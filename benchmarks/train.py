@@ -82,11 +82,11 @@ def compare_weights(folder, moved):
 
 def cpu_part(args):
     """Print the table of the CPU; returns the ratios of an epoch and of a whole training."""
-    found = {kind: [] for kind in KINDS}
+    found = {kind: [] for kind in KINDS if kind in ("ours", "plain", *args.loops)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for repetition in range(args.repetitions):
-            for kind in KINDS if repetition % 2 == 0 else reversed(KINDS):
+            for kind in found if repetition % 2 == 0 else reversed(found):
                 weights = folder / f"{kind}.npz" if repetition == 0 and kind in ("ours", "plain") else None
                 found[kind].append(run_kind(kind, args, weights))
         difference, moved = compare_weights(folder, found["ours"][0]["moved"])
@@ -99,10 +99,10 @@ def cpu_part(args):
         f" a training of {args.complete} epochs with validation; {args.repetitions} repetitions"
     )
     print(f"{'':44}{'CPU s/epoch':>11}{'from, to':>17}{'ratio':>7}{'trainings/CPU h':>17}{'ratio':>7}{'peak MB':>9}")
-    for kind, (_, label) in KINDS.items():
+    for kind in found:
         rate = f"{rates[kind]:17.1f}{rates['ours'] / rates[kind]:7.2f}" if kind in rates else " " * 24
         peak = max(one["peak_mb"] for one in found[kind])
-        print(f"{label:45}{spread(epochs[kind])}{middle[kind] / middle['ours']:7.2f}{rate}{peak:9.0f}")
+        print(f"{KINDS[kind][1]:45}{spread(epochs[kind])}{middle[kind] / middle['ours']:7.2f}{rate}{peak:9.0f}")
     print(
         "same network, start and order of people, dropout off, rate 0.001: largest difference of a convolution's"
         f" weight after an epoch {difference:.1e}, where training moved them by up to {moved:.1e}"
@@ -287,6 +287,9 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=2, metavar="N", help="CPU: timed a process; default: %(default)s")
     parser.add_argument("--complete", type=int, default=2, metavar="N", help="CPU: epochs of the whole training")
     parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="CPU; default: %(default)s")
+    parser.add_argument(
+        "--loops", nargs="*", choices=("usual", "kept"), default=["usual", "kept"], help="CPU, more peers"
+    )
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32, 128], metavar="N", help="GPU")
     parser.add_argument("--minutes", type=float, default=7, help="GPU: no new row after these; default: %(default)s")
     args = parser.parse_args(argv)
