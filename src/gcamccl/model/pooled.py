@@ -124,9 +124,11 @@ def _input_gradient(gradient, row, column, weight, pool, padding, shape):
     index = stacked(entry) + offset[:, :, None]  # bags: (people, rows of windows, windows, pool)
     found = _sums(table, index.flatten(-2), stacked(gradient).expand(index.shape).flatten(-2))
     tall, wide = windows_down + span - 1, windows_across + span - 1
-    total = found.new_zeros(people, tall, pool, wide, pool * channels)
     found = found.view(people, tall, windows_across, pool, span, -1).transpose(2, 3)
-    for number in range(span):
+    total = found.new_empty(people, tall, pool, wide, pool * channels)
+    total[:, :, :, :windows_across] = found[:, :, :, :, 0]
+    total[:, :, :, windows_across:] = 0
+    for number in range(1, span):
         total[:, :, :, number : number + windows_across] += found[:, :, :, :, number]
     total = total.view(people, tall * pool, wide * pool, channels)
     inside = total[:, padding : padding + shape[2], padding : padding + shape[3]]
