@@ -53,6 +53,18 @@ def test_failure_leaves_nothing(tmp_path, capsys, error, code, line):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_checkpoint_outlives_a_failed_job_and_not_a_successful_one(tmp_path):
+    with pytest.raises(SystemExit), job.run(arguments(tmp_path / "out")) as run:
+        run.checkpoint.mkdir()
+        (run.checkpoint / "half").write_text("done")
+        raise InputError("a", "b")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".checkpoint"]
+    with job.run(arguments(tmp_path / "out")) as run:
+        assert (run.checkpoint / "half").read_text() == "done"
+        run.path("a.txt").write_text("a")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "artifact.json"]
+
+
 def test_a_promised_output_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(SystemExit), job.run(arguments(tmp_path / "out")) as run:
         run.path("a.txt")

@@ -11,7 +11,7 @@ from gcamccl.device import full_precision
 from gcamccl.model.network import VIEWS
 from gcamccl.model.storage import replicate_state
 from gcamccl.train.data import Staged, replicate_of
-from gcamccl.train.fit import EVALUATION_BATCH, eager_step, fit, fresh_network, predict_batches, start
+from gcamccl.train.fit import EVALUATION_BATCH, eager_step, finished, fit, fresh_network, predict_batches, start
 from gcamccl.train.scores import p_high
 
 
@@ -144,6 +144,8 @@ def train_replicates(
         fitted = checkpoint.read_finished()
         state = checkpoint.read_state(replicates, staged, settings)
         states = [state] if state else []
+        for one in finished(state, np.flatnonzero(~state.active)) if state else ():
+            fitted.setdefault(one.number, one)
         taken = dict.fromkeys([*fitted, *(replicate.number for state in states for replicate in state.replicates)])
         if taken and resumed:
             resumed(len(fitted), state, sorted(set(checkpoint.other)))
@@ -151,7 +153,7 @@ def train_replicates(
     for group in [*states, *side_by_side(todo, at_once)]:
         state = group
         if isinstance(group, list):
-            state = start(staged, group, settings, arrangement if at_once > 1 else "alone")
+            state = start(staged, group, settings, arrangement if len(group) > 1 else "alone")
             if checkpoint and len(group) > 1:
                 checkpoint.write_state(state)  # who is trained beside whom must be known from the start
         keep = checkpoint.keep if checkpoint else None

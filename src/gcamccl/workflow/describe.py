@@ -34,7 +34,10 @@ def _allowed(entry, definitions):
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     limits = ", ".join(f"{sign} {entry[key]:g}" for key, sign in bounds.items() if key in entry)
     kinds = [kind] if isinstance(kind, str) else kind
-    return " or ".join(f"{name} {limits}".strip() if name != "null" else name for name in kinds)
+    word = entry.get("pattern", "").strip("^$")
+    if len(kinds) > 1 and word.isalpha():  # a number or one word
+        kinds = [word if name == "string" else name for name in kinds]
+    return " or ".join(f"{name} {limits}".strip() if name not in ("null", word) else name for name in kinds)
 
 
 def config_readme():
