@@ -4,7 +4,8 @@ On a CPU, one thread, --people people to train on: CPU seconds of an epoch and o
 the best weights kept, loops and repetitions alternating in processes of their own. The peer is eager PyTorch with a
 Dataset and a DataLoader, once with our network's block (convolution, pool, batch norm, ReLU: the same function, its
 weights are compared) and once with the block as mostly written (convolution, batch norm, ReLU, pool). The ratios of the
-last line are to the first. On a GPU, wall-clock seconds: one replicate at a time by the plain loop and by ours, and
+last line are to the first. Two more rows say what a plain loop gains from two of our means, glibc told to keep freed
+memory and channels-last memory order. On a GPU, wall-clock seconds: one replicate at a time by the plain loop and by ours, and
 many side by side in each arrangement; replicates an hour, share of the card's fp32 peak, tf32 and bf16 for information.
 max_abs_diff: largest difference between the weights of replicates trained side by side and alone.
 """
@@ -59,13 +60,15 @@ KINDS = {  # name -> arguments of train_loops.py, label
     "plain": (["plain"], "plain loop, same block order"),
     "usual": (["usual"], "plain loop, usual block order"),
     "kept": (["plain", "--keep-freed-memory"], "plain, same order, our allocator settings"),
+    "tuned": (["plain", "--keep-freed-memory", "--channels-last"], "the same, model.to(channels_last)"),
 }
+MORE = ("usual", "kept", "tuned")
 
 
 def run_kind(kind, args, weights):
     """What one process of `train_loops.py` found."""
     words = [f"--{name}={getattr(args, name)}" for name in ("people", "rois", "loci", "epochs")]
-    words += [] if kind == "kept" else [f"--complete={args.complete}"]
+    words += [] if kind in ("kept", "tuned") else [f"--complete={args.complete}"]
     words += [f"--weights={weights}"] if weights else []
     cost = measure.run([sys.executable, Path(train_loops.__file__), *KINDS[kind][0], *words])
     return json.loads(cost.output.splitlines()[-1])
@@ -287,9 +290,7 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=2, metavar="N", help="CPU: timed a process; default: %(default)s")
     parser.add_argument("--complete", type=int, default=2, metavar="N", help="CPU: epochs of the whole training")
     parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="CPU; default: %(default)s")
-    parser.add_argument(
-        "--loops", nargs="*", choices=("usual", "kept"), default=["usual", "kept"], help="CPU, more peers"
-    )
+    parser.add_argument("--loops", nargs="*", choices=MORE, default=MORE, help="CPU: more peers")
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32, 128], metavar="N", help="GPU")
     parser.add_argument("--minutes", type=float, default=7, help="GPU: no new row after these; default: %(default)s")
     args = parser.parse_args(argv)

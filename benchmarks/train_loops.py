@@ -294,6 +294,7 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, required=True, metavar="N", help="to time, after one of 2 steps")
     parser.add_argument("--complete", type=int, metavar="N", help="also time a training of so many epochs")
     parser.add_argument("--keep-freed-memory", action="store_true", help="for a peer as well; ours always does")
+    parser.add_argument("--channels-last", action="store_true", help="a peer's network in that memory order")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="also train without dropout and save the weights")
     args = parser.parse_args(argv)
     limit_threads(1)
@@ -308,7 +309,12 @@ def main(argv=None):
 
     def loop(cohort, epochs):
         settings = settings_of(epochs)
-        return Ours(cohort, settings) if args.kind == "ours" else Plain(cohort, settings, ORDERS[args.kind])
+        if args.kind == "ours":
+            return Ours(cohort, settings)
+        plain = Plain(cohort, settings, ORDERS[args.kind])
+        if args.channels_last:
+            plain.model.to(memory_format=torch.channels_last)
+        return plain
 
     cohort = make_cohort(args.people, args.rois, args.loci)
     loop(make_cohort(8, args.rois, args.loci), 1).epoch()
