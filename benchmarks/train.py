@@ -5,9 +5,9 @@ the best weights kept, loops and repetitions alternating in processes of their o
 Dataset and a DataLoader, once with our network's block (convolution, pool, batch norm, ReLU: the same function, its
 weights are compared) and once with the block as mostly written (convolution, batch norm, ReLU, pool). The ratios of the
 last line are to the first. Two more rows say what a plain loop gains from two of our means, glibc told to keep freed
-memory and channels-last memory order. On a GPU, wall-clock seconds: one replicate at a time by the plain loop and by ours, and
-many side by side in each arrangement; replicates an hour, share of the card's fp32 peak, tf32 and bf16 for information.
-max_abs_diff: largest difference between the weights of replicates trained side by side and alone.
+memory and channels-last memory order. On a GPU, wall-clock seconds: one replicate at a time by the plain loop and by
+ours, and many side by side in each arrangement; replicates an hour, share of the card's fp32 peak, tf32 and bf16 for
+information. max_abs_diff: largest difference between the weights of replicates trained side by side and alone.
 """
 
 import argparse
