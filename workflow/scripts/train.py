@@ -31,6 +31,9 @@ def main():
         metavar="M",
         help="minutes between checkpoints (default: 5; 0: after each epoch); a killed job goes on from the last one",
     )
+    parser.add_argument(
+        "--cuda-graphs", action="store_true", help="on a GPU, each step as one CUDA graph (default: no; not measured)"
+    )
     args = parser.parse_args()
     job.limit_threads(args.threads)
     with job.run(args) as run:
@@ -60,6 +63,7 @@ def main():
             run.checkpoint,
             args.checkpoint_minutes,
             run.say,
+            args.cuda_graphs,
         )
         storage.save(
             run.path("models.safetensors"),

@@ -6,6 +6,8 @@ from gcamccl.device import device_facts
 from gcamccl.model.network import VIEWS
 from gcamccl.train.checkpoint import Checkpoint, environment, identity
 from gcamccl.train.data import replicate_of
+from gcamccl.train.fit import eager_step
+from gcamccl.train.graphs import GraphedSteps
 from gcamccl.train.memory import at_once_that_fit, choose_at_once, free_memory, too_many
 from gcamccl.train.progress import Progress
 from gcamccl.train.replicates import train_replicates
@@ -19,7 +21,7 @@ def staged_bytes(cohort, splits, settings):
     return total + (4 * splits * cohort.fc[0].size if "connectivity" in settings["views"] else 0)
 
 
-def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, minutes=5.0, say=print):
+def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, minutes=5.0, say=print, graphs=False):
     """Train replicates, going on from a checkpoint where there is one.
 
     Parameters
@@ -38,6 +40,8 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
         Between checkpoints.
     say : callable
         Prints a line.
+    graphs : bool
+        Steps as CUDA graphs (`gcamccl.train.graphs`); on a CPU there are none.
 
     Returns
     -------
@@ -93,6 +97,7 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
             report=progress.epoch,
             checkpoint=checkpoint,
             resumed=progress.resumed,
+            make_step=GraphedSteps() if graphs and device == "cuda" else eager_step,
         )
     except torch.cuda.OutOfMemoryError:
         fits = min(count - 1, at_once_that_fit(0.5 * free - held, sizes, settings))
