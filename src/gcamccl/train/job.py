@@ -13,6 +13,8 @@ from gcamccl.train.progress import Progress
 from gcamccl.train.replicates import train_replicates
 from gcamccl.workflow.errors import InputError
 
+FEW_FOR_A_GPU = 32  # replicates of a job below which a GPU is mostly idle (kernels of one replicate are tiny)
+
 
 def staged_bytes(cohort, splits, settings):
     """What the cohort takes on the device: the arrays in use, and one matrix a split where connections are missing."""
@@ -77,6 +79,8 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
         f"{len(cohort.table)} people, {views}; replicates {numbers[0]} to {numbers[-1]} on {device}{name},"
         f" {count} at once"
     )
+    if device == "cuda" and len(replicates) < FEW_FOR_A_GPU:
+        say("a GPU trains hundreds of replicates side by side: raise run.replicates_per_job where there are more")
     progress = Progress(say, len(replicates), settings["epochs"])
     checkpoint = None
     if folder is not None:
