@@ -8,7 +8,7 @@ from gcamccl.train.checkpoint import Checkpoint, environment, identity
 from gcamccl.train.data import replicate_of
 from gcamccl.train.fit import eager_step
 from gcamccl.train.graphs import GraphedSteps
-from gcamccl.train.memory import at_once_that_fit, choose_at_once, free_memory, too_many
+from gcamccl.train.memory import at_once_that_fit, check_host, choose_at_once, free_memory, result_bytes, too_many
 from gcamccl.train.progress import Progress
 from gcamccl.train.replicates import train_replicates
 from gcamccl.workflow.errors import InputError
@@ -17,10 +17,18 @@ FEW_FOR_A_GPU = 32  # replicates of a job below which a GPU is mostly idle (kern
 
 
 def staged_bytes(cohort, splits, settings):
-    """What the cohort takes on the device: the arrays in use, and one matrix a split where connections are missing."""
-    arrays = {"connectivity": cohort.fc, "snps": cohort.dosage}
-    total = sum(4 * arrays[view].size for view in VIEWS if view in settings["views"])
-    return total + (4 * splits * cohort.fc[0].size if "connectivity" in settings["views"] else 0)
+    """Bytes that staging takes: the cohort's arrays in use, and one matrix a split where connections may be missing.
+
+    Returns
+    -------
+    arrays, fills : int
+        On a CPU the arrays are the cohort's own.
+    """
+    used = {
+        view: array for view, array in zip(VIEWS, (cohort.fc, cohort.dosage), strict=True) if view in settings["views"]
+    }
+    fills = 4 * splits * cohort.fc[0].size if "connectivity" in used else 0
+    return sum(4 * array.size for array in used.values()), fills
 
 
 def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, minutes=5.0, say=print, graphs=False):
@@ -65,7 +73,9 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
         array.shape[1] if view in settings["views"] else None
         for view, array in zip(VIEWS, (cohort.fc, cohort.dosage), strict=True)
     )
-    held = staged_bytes(cohort, len({replicate.split for replicate in replicates}), settings)
+    arrays, fills = staged_bytes(cohort, len({replicate.split for replicate in replicates}), settings)
+    held = fills if device == "cpu" else arrays + fills
+    check_host(len(replicates), result_bytes(len(cohort.table), sizes, settings), fills, free_memory("cpu"))
     free = free_memory(device)
     count = choose_at_once(at_once, device, held, sizes, settings, len(replicates), free)
     facts = device_facts(device)
