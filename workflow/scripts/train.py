@@ -6,8 +6,10 @@ from gcamccl.workflow import job
 
 
 def number_at_once(word):
-    """auto or a number from 1."""
-    return word if word == "auto" else max(1, int(word))
+    """auto or a number from 1; anything else argparse refuses."""
+    if word != "auto" and int(word) < 1:
+        raise ValueError
+    return word if word == "auto" else int(word)
 
 
 def main():
