@@ -34,6 +34,7 @@ def choose_device(wish):
         # CUDA but its windows do not overlap here, so a warning about it is all there is.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # a write of every new tensor, for nothing here
         torch.backends.cudnn.benchmark = False
     return wish
 

@@ -151,6 +151,15 @@ def test_loss_is_eq12(views, classes, collaboration):
     assert float(ours) == pytest.approx(numpy_eq12(logits, labels, collaboration), rel=1e-12)
 
 
+def test_loss_of_many_replicates_is_eq12_of_each():
+    rng = np.random.default_rng(4)
+    logits, labels = rng.normal(0, 2, (3, 7, 2, 2)), rng.integers(0, 2, (3, 7))
+    ours = collaborative_loss(torch.tensor(logits), torch.tensor(labels), 0.6)
+    assert ours.shape == (3,)
+    for row in range(3):
+        assert float(ours[row]) == pytest.approx(numpy_eq12(logits[row], labels[row], 0.6), rel=1e-12)
+
+
 def test_eq11_is_twice_eq12_for_two_views():
     rng = np.random.default_rng(5)
     logits, labels = torch.tensor(rng.normal(0, 3, (9, 2, 2))), torch.tensor(rng.integers(0, 2, 9))

@@ -11,6 +11,7 @@ from gcamccl.model.loss import collaborative_loss
 from gcamccl.model.network import build
 from gcamccl.model.stacked import Stacked, stack, state_of
 from gcamccl.train.fit import eager_step
+from gcamccl.train.graphs import rehearse
 from gcamccl.train.optimiser import make_optimiser, optimiser_state, select_optimiser
 from gcamccl.workflow.config import stage_defaults
 
@@ -161,6 +162,25 @@ def test_leaving_replicates_out_changes_nothing_for_the_others(optimizer):
     for name, tensor in fewer.stacked_state().items():
         if optimizer == "sgd" or not name.endswith("conv.bias"):
             assert torch.allclose(tensor, network.stacked_state()[name][[0, 2]], rtol=0, atol=1e-10), name
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_the_rehearsal_of_a_step_leaves_no_trace(optimizer, before):
+    settings = {**SETTINGS, "optimizer": optimizer, "weight_decay": 0.01}
+    staged, rows = data(20, 30, settings), torch.arange(4).expand(R, 4)
+    labels, keys = torch.tensor([[0, 1, 1, 0]]).expand(R, 4), step_keys(range(R), range(6))
+    found = []
+    for rehearsed in (False, True):
+        network = stack(networks(20, 30, settings)).train()
+        optimiser = make_optimiser(network, settings)
+        step = eager_step(network, optimiser, staged, settings)
+        for number in range(before + 3):
+            if rehearsed and number == before:
+                rehearse(network, optimiser, step, (rows, labels, None, keys[5]))
+            step(rows, labels, None, keys[number])
+        found.append(network.stacked_state())
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items())
 
 
 def test_unknown_arrangement():

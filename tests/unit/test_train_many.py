@@ -16,6 +16,7 @@ from gcamccl.model.loss import collaborative_loss, cross_entropy
 from gcamccl.train import fit as training
 from gcamccl.train import replicates
 from gcamccl.train.data import Staged, replicate_of
+from gcamccl.train.job import train_job
 from gcamccl.train.replicates import side_by_side, train_replicate, train_replicates
 from gcamccl.train.scores import area_under_curve, p_high, validation_scores
 from gcamccl.workflow.config import stage_defaults
@@ -96,6 +97,16 @@ def test_adamw_and_one_view_side_by_side(double):
             close(found, train_replicate(cohort, found.facts["replicate"], settings), 1e-5)
 
 
+def test_a_study_with_one_modality_equals_that_view_of_both():
+    cohort = tiny_cohort(people=40)
+    for views, lacking in ((["snps"], {"fc": None}), (["connectivity"], {"dosage": None})):
+        settings = {**SETTINGS, "views": views, "epochs": 1, "input_scale": "global"}
+        one = dataclasses.replace(cohort, **lacking)
+        expected = train_replicate(cohort, 1, settings)
+        equal(train_replicate(one, 1, settings), expected)
+        assert len(train_job(one, range(3), settings, "cpu", at_once=2)[0]) == 3
+
+
 def test_one_after_the_other_has_the_bits_of_each_alone():
     cohort, settings = tiny_cohort(people=40), {**SETTINGS, "epochs": 2}
     alone = {number: train_replicate(cohort, number, settings) for number in (0, 1, 2, 3)}
@@ -148,7 +159,7 @@ def test_validation_parts_of_other_sizes_side_by_side(double):
 def test_early_stopping_side_by_side(monkeypatch, double):
     # Replicates stop at different epochs; those that are done leave the stack and the others go on as before.
     cohort = tiny_cohort(people=40, effect=0.0, splits=3)
-    settings = {**SETTINGS, "epochs": 12, "patience_epochs": 2, "learning_rate": 3e-3}
+    settings = {**SETTINGS, "epochs": 12, "patience_epochs": 2, "learning_rate": 3e-3, "views": ["snps"]}
     sizes = []
     whole = training.run_epoch
     monkeypatch.setattr(

@@ -122,7 +122,21 @@ def test_bytes_of_the_cohort():
     cohort = tiny_cohort(people=30)
     cohort.fc[0, 1, 2] = cohort.fc[0, 2, 1] = np.nan
     chosen = [job.replicate_of(cohort, number, SETTINGS) for number in range(4)]
-    assert Staged(cohort.fc, cohort.dosage, chosen, SETTINGS).bytes == staged_bytes(cohort, 2, SETTINGS)
+    assert Staged(cohort.fc, cohort.dosage, chosen, SETTINGS).bytes == sum(staged_bytes(cohort, 2, SETTINGS))
+    staged = Staged(cohort.fc, cohort.dosage, chosen, SETTINGS)
+    assert staged.arrays["connectivity"].data_ptr() == cohort.fc.ctypes.data  # on a CPU not copied
+
+
+def test_results_that_do_not_fit_are_one_readable_line(monkeypatch):
+    each = memory.result_bytes(342, (264, 750), SETTINGS)
+    assert 2.5e6 < each < 5e6  # rules/common.smk, train_memory_mb: 5 MB a replicate
+    memory.check_host(1000, each, 0, 1000 * each)
+    with pytest.raises(InputError, match=r"1000 replicates need .* set run.replicates_per_job to 499 or less"):
+        memory.check_host(1000, each, 0, 499.5 * each)
+    cohort = tiny_cohort(people=30)
+    monkeypatch.setattr(job, "free_memory", lambda device: 1 << 20)
+    with pytest.raises(InputError, match=r"memory of the machine: 0.00 GiB are free, 4 replicates"):
+        train_job(cohort, range(4), SETTINGS, "cpu")
 
 
 def test_memory_that_is_free(tmp_path):

@@ -6,8 +6,10 @@ from gcamccl.workflow import job
 
 
 def number_at_once(word):
-    """auto or a number from 1."""
-    return word if word == "auto" else max(1, int(word))
+    """auto or a number from 1; anything else argparse refuses."""
+    if word != "auto" and int(word) < 1:
+        raise ValueError
+    return word if word == "auto" else int(word)
 
 
 def main():
@@ -30,6 +32,9 @@ def main():
         default=5.0,
         metavar="M",
         help="minutes between checkpoints (default: 5; 0: after each epoch); a killed job goes on from the last one",
+    )
+    parser.add_argument(
+        "--cuda-graphs", action="store_true", help="on a GPU, each step as one CUDA graph (default: no; not measured)"
     )
     args = parser.parse_args()
     job.limit_threads(args.threads)
@@ -60,6 +65,7 @@ def main():
             run.checkpoint,
             args.checkpoint_minutes,
             run.say,
+            args.cuda_graphs,
         )
         storage.save(
             run.path("models.safetensors"),

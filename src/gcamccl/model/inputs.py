@@ -129,9 +129,9 @@ def prepare(fc, dosage, train_rows, settings):
     Parameters
     ----------
     fc : ndarray of float32 (n, R, R)
-        Connectivity; NaN: missing.
+        Connectivity; NaN: missing. Not looked at, and may be None, where ``views`` does not name it.
     dosage : ndarray of float32 (n, L)
-        Copies of the counted allele, none missing.
+        Copies of the counted allele, none missing. The same.
     train_rows : ndarray of int
         Rows of the training part: all that is fitted is fitted on them.
     settings : dict

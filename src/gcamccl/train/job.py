@@ -6,20 +6,32 @@ from gcamccl.device import device_facts
 from gcamccl.model.network import VIEWS
 from gcamccl.train.checkpoint import Checkpoint, environment, identity
 from gcamccl.train.data import replicate_of
-from gcamccl.train.memory import at_once_that_fit, choose_at_once, free_memory, too_many
+from gcamccl.train.fit import eager_step
+from gcamccl.train.graphs import GraphedSteps
+from gcamccl.train.memory import at_once_that_fit, check_host, choose_at_once, free_memory, result_bytes, too_many
 from gcamccl.train.progress import Progress
 from gcamccl.train.replicates import train_replicates
 from gcamccl.workflow.errors import InputError
 
+FEW_FOR_A_GPU = 32  # replicates of a job below which a GPU is mostly idle (kernels of one replicate are tiny)
+
 
 def staged_bytes(cohort, splits, settings):
-    """What the cohort takes on the device: the arrays in use, and one matrix a split where connections are missing."""
-    arrays = {"connectivity": cohort.fc, "snps": cohort.dosage}
-    total = sum(4 * arrays[view].size for view in VIEWS if view in settings["views"])
-    return total + (4 * splits * cohort.fc[0].size if "connectivity" in settings["views"] else 0)
+    """Bytes that staging takes: the cohort's arrays in use, and one matrix a split where connections may be missing.
+
+    Returns
+    -------
+    arrays, fills : int
+        On a CPU the arrays are the cohort's own.
+    """
+    used = {
+        view: array for view, array in zip(VIEWS, (cohort.fc, cohort.dosage), strict=True) if view in settings["views"]
+    }
+    fills = 4 * splits * cohort.fc[0].size if "connectivity" in used else 0
+    return sum(4 * array.size for array in used.values()), fills
 
 
-def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, minutes=5.0, say=print):
+def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, minutes=5.0, say=print, graphs=False):
     """Train replicates, going on from a checkpoint where there is one.
 
     Parameters
@@ -38,6 +50,8 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
         Between checkpoints.
     say : callable
         Prints a line.
+    graphs : bool
+        Steps as CUDA graphs (`gcamccl.train.graphs`); on a CPU there are none.
 
     Returns
     -------
@@ -59,7 +73,9 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
         array.shape[1] if view in settings["views"] else None
         for view, array in zip(VIEWS, (cohort.fc, cohort.dosage), strict=True)
     )
-    held = staged_bytes(cohort, len({replicate.split for replicate in replicates}), settings)
+    arrays, fills = staged_bytes(cohort, len({replicate.split for replicate in replicates}), settings)
+    held = fills if device == "cpu" else arrays + fills
+    check_host(len(replicates), result_bytes(len(cohort.table), sizes, settings), fills, free_memory("cpu"))
     free = free_memory(device)
     count = choose_at_once(at_once, device, held, sizes, settings, len(replicates), free)
     facts = device_facts(device)
@@ -73,6 +89,8 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
         f"{len(cohort.table)} people, {views}; replicates {numbers[0]} to {numbers[-1]} on {device}{name},"
         f" {count} at once"
     )
+    if device == "cuda" and len(replicates) < FEW_FOR_A_GPU:
+        say("a GPU trains hundreds of replicates side by side: raise run.replicates_per_job where there are more")
     progress = Progress(say, len(replicates), settings["epochs"])
     checkpoint = None
     if folder is not None:
@@ -93,6 +111,7 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
             report=progress.epoch,
             checkpoint=checkpoint,
             resumed=progress.resumed,
+            make_step=GraphedSteps() if graphs and device == "cuda" else eager_step,
         )
     except torch.cuda.OutOfMemoryError:
         fits = min(count - 1, at_once_that_fit(0.5 * free - held, sizes, settings))

@@ -12,6 +12,8 @@ INDEX = 8  # bytes of int64, what max-pooling remembers of each output
 SHARE = 0.8
 # Kernels that count elements with 32 bits (cuDNN's, some of torch's) need tensors below this.
 LARGEST_TENSOR = 2**31 - 1
+# Of the weights: themselves, gradients, best ones, those a compaction copies to, and one or two of the optimiser.
+COPIES = {"sgd": 5, "adamw": 6}
 
 
 def _layers(view, cells):
@@ -65,10 +67,8 @@ def replicate_bytes(sizes, settings, arrangement="grouped"):
         activations += people * FLOAT * patches
         largest = max(largest, channels * middle, patches)
     weights += len(settings["views"]) * 2 * (EMBEDDING + 1)
-    # Weights, gradients, best weights, those a compaction copies to, and one or two of the optimiser.
-    copies = 4 + {"sgd": 1, "adamw": 2}[settings["optimizer"]]
     return {
-        "weights": FLOAT * copies * weights,
+        "weights": FLOAT * COPIES[settings["optimizer"]] * weights,
         "activations": activations,
         "work": 2 * FLOAT * people * largest,  # a gradient and what it is made from
     }
@@ -91,7 +91,7 @@ def choose_at_once(wish, device, staged_bytes, sizes, settings, count, free, arr
         hold one); else what memory holds.
     device : str
     staged_bytes : int
-        Of the cohort on the device, with the split's fills.
+        What the cohort takes on the device, with the splits' fills; on a CPU its arrays are there already.
     sizes, settings, arrangement
         As in `replicate_bytes`.
     count : int
@@ -133,6 +133,40 @@ def too_many(at_once, fits, device):
         if at_once > 1
         else "lower train.batch_size or use a device with more memory",
     )
+
+
+def check_host(count, each, fills, free):
+    """Refuse a job whose results do not fit into the machine's memory, to which they all go before they are written.
+
+    Parameters
+    ----------
+    count : int
+        Replicates of the job.
+    each : int
+        Bytes a finished replicate takes: `result_bytes`.
+    fills : int
+        Bytes for what stands in for missing connections, one matrix a split.
+    free : int
+        Free memory of the machine, bytes.
+
+    Raises
+    ------
+    InputError
+        Says how many replicates would fit.
+    """
+    if count * each + fills > free:
+        fit = max(1, int(free / (each + fills / count)))
+        raise InputError(
+            "memory of the machine",
+            f"{free / 2**30:.2f} GiB are free, {count} replicates need {(count * each + fills) / 2**30:.2f} GiB",
+            f"set run.replicates_per_job to {fit} or less, or ask for more memory",
+        )
+
+
+def result_bytes(people, sizes, settings):
+    """Bytes of a finished replicate: weights, embeddings, some ten columns a person; twice while they are written."""
+    weights = replicate_bytes(sizes, settings)["weights"] // COPIES[settings["optimizer"]]
+    return 2 * (weights + people * (FLOAT * EMBEDDING * len(settings["views"]) + 10 * INDEX))
 
 
 def free_memory(device):
