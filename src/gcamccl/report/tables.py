@@ -190,7 +190,7 @@ def build(results, table3, planted=None):
     if planted is not None:
         full["planted"] = planted
         faults = pd.DataFrame(results.truth.get("genotype_faults", {}).get("snps", []))
-        if len(faults):
+        if len(faults) and results.has("snps"):
             tables = get("genotype_qc/harmonised"), get("genotype_qc/dropped")
             full["genotype_faults"] = truth_genotypes.planted_snp_faults(faults, *tables)
     people = get("cohort/people")

@@ -97,7 +97,7 @@ STAGES = (
     ),
     Stage(
         "cohort",
-        "joins the modalities; high and low groups, confounds, splits, label permutations",
+        "joins what the study has; high and low groups, confounds, splits, label permutations",
         needs=("connectivity", "genotype_qc", "eqtl_filter"),
         study=("score",),
         participants=("participant_id", "genotype_id", "score", "age", "sex", "site", "family_id"),

@@ -14,17 +14,17 @@ METHOD_LABELS = {
 }
 
 
-NOTHING = "No map of connections was made, or all are zero everywhere."
+NOTHING = "No map was made, or all are zero everywhere."
 
 
-def made_by(summaries, methods, classes):
-    """Methods with a map of connections that is not zero everywhere, of the true labels and one of `classes`."""
+def made_by(summaries, methods, classes, view="connectivity"):
+    """Methods with a map of a view that is not zero everywhere, of the true labels and one of `classes`."""
     return [
         method
         for method in methods
         if any(
             place in summaries and summaries[place].n_maps
-            for place in ((method, "connectivity", name, False) for name in classes)
+            for place in ((method, view, name, False) for name in classes)
         )
     ]
 
@@ -103,7 +103,7 @@ def activation(summaries, name, networks, methods=("gradcam", "guided_gradcam"))
 
 def histograms(summaries, view="connectivity", methods=("gradcam", "guided_gradcam")):
     """Mean histogram of grey values of the activation maps of a view, low beside high group (Fig. 4)."""
-    present = made_by(summaries, methods, ["low", "high"])
+    present = made_by(summaries, methods, ["low", "high"], view)
     if not present:
         return style.message(NOTHING)
     drawing, axes = style.figure(
