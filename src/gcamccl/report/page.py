@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from gcamccl.report import genotypes, methods, provenance, scans, tables
+from gcamccl.report import checks, genotypes, methods, provenance, scans, tables
 from gcamccl.workflow.stages import BY_NAME
 
 HERE = Path(__file__).parent
@@ -32,7 +32,10 @@ def render(title, results, content):
     str
         Self-contained HTML. Identifiers and names of the study are untrusted: everything is escaped.
     """
-    stages = [*ORDER, *(["simulate"] if results.truth is not None else [])]
+    stages = [
+        *(stage for stage in ORDER if stage in results.folders),
+        *(["simulate"] if results.truth is not None else []),
+    ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -53,6 +56,8 @@ def render(title, results, content):
         changed=provenance.changed_settings(results, ORDER),
         setting=lambda stage, key: provenance.show(results.settings(stage).get(key, "as set")),
         simulated=results.truth is not None,
+        has_scans=results.has("connectivity"),
+        has_genotypes=results.has("snps"),
         imaging=imaging,
         references=references,
         genetics=genetics,
@@ -75,6 +80,7 @@ def section(stage, results, content):
     ]
     said = {
         "simulate": content["recovered"],
+        "cohort": checks.relatives_together(results),
         "preprocess": scans.where_pages_are(results),
         "genotype_qc": genotypes.sentences(results),
     }
