@@ -43,11 +43,7 @@ def main():
         import pandas as pd
         import torch
 
-<<<<<<< HEAD
-        from gcamccl.cohort_files import INPUTS, read_cohort
-=======
         from gcamccl.cohort_files import input_files, read_cohort, require_views
->>>>>>> g-views
         from gcamccl.device import choose_device, device_facts
         from gcamccl.memory import keep_freed_memory
         from gcamccl.model import storage
@@ -61,7 +57,6 @@ def main():
         require_views(cohort, run.settings["views"])
         device = choose_device(args.device)
         run.facts.update(device_facts(device), seed=run.settings["seed"])
-<<<<<<< HEAD
         results, run.facts["replicates_at_once"] = train_job(
             cohort,
             range(args.first, args.last + 1),
@@ -73,20 +68,6 @@ def main():
             run.say,
             args.cuda_graphs,
         )
-=======
-        require_views(cohort, run.settings["views"])
-        sizes = ", ".join(f"{n} {what}" for n, what in ((cohort.n_rois, "ROIs"), (cohort.n_loci, "loci")) if n)
-        run.say(f"{len(cohort.table)} people, {sizes}; replicates {args.first} to {args.last} on {device}")
-        progress = Progress(run.say, numbers, run.settings["epochs"])
-        results = []
-        for number in numbers:
-            results.append(train_replicate(cohort, number, run.settings, device, progress.epoch))
-            facts = results[-1].facts
-            run.say(f"replicate {number}: {facts['epochs']} epochs, best is {facts['best_epoch'] + 1}")
-        filled = max(result.facts["input_scale"]["filled_values"] for result in results)
-        if filled:
-            run.say(f"{filled} missing connections filled by the training part's mean (replicates.json)")
->>>>>>> g-views
         storage.save(
             run.path("models.safetensors"),
             {name: tensor for result in results for name, tensor in result.weights.items()},

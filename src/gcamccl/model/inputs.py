@@ -129,15 +129,9 @@ def prepare(fc, dosage, train_rows, settings):
     Parameters
     ----------
     fc : ndarray of float32 (n, R, R)
-<<<<<<< HEAD
         Connectivity; NaN: missing. Not looked at, and may be None, where ``views`` does not name it.
     dosage : ndarray of float32 (n, L)
         Copies of the counted allele, none missing. The same.
-=======
-        Connectivity; NaN: missing. None: a study without scans.
-    dosage : ndarray of float32 (n, L)
-        Copies of the counted allele, none missing. None: a study without genotypes.
->>>>>>> g-views
     train_rows : ndarray of int
         Rows of the training part: all that is fitted is fitted on them.
     settings : dict
@@ -150,7 +144,6 @@ def prepare(fc, dosage, train_rows, settings):
         may share memory with `fc` and `dosage`: do not write to them.
     scale : InputScale
     """
-<<<<<<< HEAD
     scale, mean = fit_scale(fc, dosage, train_rows, settings)
     arrays = {}
     if "connectivity" in settings["views"]:
@@ -164,20 +157,6 @@ def prepare(fc, dosage, train_rows, settings):
         arrays["snps"] = dosage
         if scale.scale == "global":
             arrays["snps"] = (dosage - np.float32(scale.snps_mean)) / np.float32(scale.snps_sd)
-=======
-    filled, people, values, overall = (None, 0, 0, 0) if fc is None else fill_missing(fc, train_rows)
-    connectivity, snps = (0.0, 1.0), (0.0, 1.0)
-    if settings["input_scale"] == "global" and dosage is not None:
-        snps = _mean_sd(dosage[train_rows])
-        dosage = (dosage - np.float32(snps[0])) / np.float32(snps[1])
-    if settings["input_scale"] == "global" and fc is not None:
-        above = np.triu_indices(fc.shape[1], 1)
-        connectivity = _mean_sd(filled[train_rows][:, above[0], above[1]])
-        filled = (filled - np.float32(connectivity[0])) / np.float32(connectivity[1])
-        diagonal = np.arange(fc.shape[1])
-        filled[:, diagonal, diagonal] = 0
-    arrays = {"connectivity": filled, "snps": dosage}
->>>>>>> g-views
     inputs = {
         view: torch.from_numpy(np.ascontiguousarray(arrays[view], dtype=np.float32)).unsqueeze(1)
         for view in VIEWS
