@@ -15,18 +15,19 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from gcamccl.compare.features import coordinates, inner_products
+from gcamccl.compare.features import check_finite, coordinates, inner_products
 from gcamccl.compare.trees import cut_probabilities
 
-# C of SVM and logistic regression, for features of unit mean squared norm (docs/decisions: measured range).
-PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
-GAMMA = 1.0  # of the RBF kernel: 2 / mean squared distance, scikit-learn's "scale" for such features
+# For features of unit mean squared norm. Below and above these ranges nothing changes any more (docs/decisions).
+SVM_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of linear SVMs
+RBF_PENALTIES = (1.0, 10.0, 100.0)
+RBF_GAMMAS = (0.2, 1.0)  # the mean squared distance of two training people is 2
+LOGISTIC_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 TREES = 500
 TREE_DEPTHS = (1, 2, 4, None)
 FOREST_DEPTHS = (2, 4, None)
 HIDDEN = 64  # units of the MLP, as wide as one branch's embedding
-COMPONENTS = 50  # the MLP sees this many principal components at most
-MLP_PENALTIES = (1.0, 0.01)
+MLP_PENALTIES = (10.0, 1.0)  # alpha
 MLP_EPOCHS = 200
 
 KERNEL_METHODS = ("svm", "logist", "confounds")
@@ -66,7 +67,9 @@ def design(method, views, train_rows):
         Ways to scale the features, to choose from; for trees the features as they are, float32, column after column.
     """
     if method in (*TREE_METHODS, "ccl_rf"):  # trees do not care for scale
-        return [np.asfortranarray(np.concatenate(views, axis=1), dtype=np.float32)]
+        features = np.concatenate(views, axis=1)
+        check_finite(features)
+        return [np.asfortranarray(features, dtype=np.float32)]
     products = [one if hasattr(one, "with_train") else inner_products(one, train_rows) for one in views]
     scalings = (True, False) if len(products) > 1 else (True,)
     return [coordinates(products, train_rows, balanced) for balanced in scalings]
@@ -74,17 +77,18 @@ def design(method, views, train_rows):
 
 def _svms(features, labels, rows):
     """Support vector machines, linear and RBF; both classes weigh the same."""
-    for kernel in ("linear", "rbf"):
-        for penalty in PENALTIES:
-            model = SVC(C=penalty, kernel=kernel, gamma=GAMMA, class_weight="balanced")
-            model.fit(features[rows], labels[rows])
-            yield Outcome(model.decision_function(features), None)
+    grid = [("linear", "scale", penalty) for penalty in SVM_PENALTIES]
+    grid += [("rbf", gamma, penalty) for gamma in RBF_GAMMAS for penalty in RBF_PENALTIES]
+    for kernel, gamma, penalty in grid:
+        model = SVC(C=penalty, kernel=kernel, gamma=gamma, class_weight="balanced")
+        model.fit(features[rows], labels[rows])
+        yield Outcome(model.decision_function(features), None)
 
 
 def _logistics(features, labels, rows):
     """Logistic regressions with an L2 penalty; both classes weigh the same."""
-    for penalty in PENALTIES:
-        model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
+    for penalty in LOGISTIC_PENALTIES:
+        model = LogisticRegression(C=penalty, solver="newton-cholesky", tol=1e-8, class_weight="balanced")
         model.fit(features[rows], labels[rows])
         yield Outcome(model.decision_function(features), model.predict_proba(features)[:, 1])
 
@@ -97,12 +101,14 @@ def _trees(features, labels, rows, model, depths):
 
 
 def _hidden_layers(features, labels, rows, seed):
-    """Hidden layer of MLPs trained on principal components of the training part, one array a candidate.
+    """Hidden layer of MLPs trained in the row space of the training part, one array a candidate.
 
-    Components rather than raw features keep the number of weights below what a few hundred people can fit. The
-    number of epochs is fixed: it regularises, so not reaching convergence is no fault.
+    It holds all that the training people differ in, in as many numbers as there are people; its leading 50 principal
+    components alone lose what small differences tell (docs/decisions). The number of epochs is fixed: it regularises,
+    so not reaching convergence is no fault.
     """
-    x = features[:, : max(1, min(COMPONENTS, features.shape[1] - 1))]  # not the distance, which is 0 in training
+    # Without the distance from the row space: it is 0 in training, so its weights would stay what they are at random.
+    x = features[:, : max(1, features.shape[1] - 1)]
     x = x / (x[rows].std() or 1.0)
     for penalty in MLP_PENALTIES:
         mlp = MLPClassifier((HIDDEN,), alpha=penalty, max_iter=MLP_EPOCHS, random_state=seed)

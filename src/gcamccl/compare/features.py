@@ -38,6 +38,14 @@ def raw_features(fc, dosage, views=VIEWS):
     return features
 
 
+def check_finite(values):
+    """A missing or infinite value of features (n, columns) is an InputError: trees would take it for a number."""
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        raise InputError("features of compare", f"row {row} has values that are not finite", "fill or exclude them")
+
+
 def standardise(values, train_rows):
     """Features of mean 0 and variance 1 over the training part; those that are constant there are 0 for everybody.
 
@@ -92,9 +100,7 @@ def inner_products(values, train_rows):
     InputError
         A value is missing or infinite.
     """
-    if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0, 0])
-        raise InputError("features of compare", f"row {row} has values that are not finite", "fill or exclude them")
+    check_finite(values)
     z = standardise(values, train_rows)
     return Products(z @ z[train_rows].T, np.einsum("ij,ij->i", z, z), values.shape[1])
 

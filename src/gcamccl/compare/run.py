@@ -86,14 +86,15 @@ def relatives(table):
     Parameters
     ----------
     table : DataFrame (n rows)
-        The cohort's; its column ``family_id`` counts.
+        The cohort's; its column ``relatives`` counts, where there is none ``family_id``.
 
     Returns
     -------
     ndarray of int (n,)
     """
-    family = pd.factorize(table["family_id"])[0]  # -1: missing
-    return np.where(family < 0, len(table) + np.arange(len(table)), family)
+    named = "relatives" in table and table["relatives"].notna().any()
+    unit = pd.factorize(table["relatives" if named else "family_id"])[0]  # -1: missing
+    return np.where(unit < 0, len(table) + np.arange(len(table)), unit)
 
 
 def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEWS, processes=1):
@@ -141,7 +142,7 @@ def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEW
             name: tuple(columns) for name, columns in available(cohort.table, settings["confounds"], say).items()
         }
     comparison = Comparison(method, cohort, settings, features, relatives(cohort.table), known)
-    label_rows = len(cohort.labels)
+    label_rows, total = len(cohort.labels), len(cohort.labels) * len(cohort.splits)
     tasks = [
         range(split * label_rows + first, split * label_rows + min(first + LABEL_ROWS_A_TASK, label_rows))
         for split in range(len(cohort.splits))
@@ -152,8 +153,8 @@ def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEW
     for task, result in zip(tasks, run(delayed(_replicates)(comparison, task) for task in tasks), strict=True):
         tables += result
         done += len(task)
-        left = (time.monotonic() - started) / done * (len(tasks) and tasks[-1][-1] + 1 - done)
-        say(f"{method}: {_report(task, result, label_rows)} ({done} of {tasks[-1][-1] + 1}), {left:.0f} s left")
+        left = (time.monotonic() - started) / done * (total - done)
+        say(f"{method}: {_report(task, result, label_rows)} ({done} of {total}), {left:.0f} s left")
     order = {name: number for number, name in enumerate(features)}
     tables.sort(key=lambda table: order[table["features"].iloc[0]])  # stable: replicates are in order already
     if not tables:
