@@ -83,7 +83,7 @@ def test_one_view(tmp_path):
 
 def test_all_methods_see_identical_people(tmp_path):
     cohort = tiny_cohort(people=40)
-    cohort.fc[0, SETTINGS, 5] = cohort.fc[0, 5, 1] = np.nan  # a missing connection stops nobody
+    cohort.fc[0, 1, 5] = cohort.fc[0, 5, 1] = np.nan  # a missing connection stops nobody
     keys = ["split", "permutation", "participant_id", "label"]
     tables = [predictions(m, cohort, SETTINGS, train_folders(cohort, tmp_path / m)) for m in ("gcamccl", "svm", "dt")]
     for table in tables[1:]:
