@@ -277,6 +277,15 @@ def train_memory_mb(wildcards, attempt):
 ON_NETWORK = ("gcamccl", "ccl_svm", "ccl_rf")
 
 
+# Trees on tens of thousands of connections take seconds a replicate (docs/decisions), the others a tenth of that.
+SLOW_METHODS = ("dt", "rf", "mlp_svm")
+
+
+def compare_threads(wildcards):
+    """Processes of a compare job."""
+    return 4 if wildcards.method in SLOW_METHODS and N_REPLICATES > 100 else 1
+
+
 def train_shards(wildcards):
     """Files of all train jobs, for the methods that build on the network."""
     if wildcards.method not in ON_NETWORK:

@@ -15,10 +15,10 @@ rule compare:
         "<compare>/{method}/benchmark.tsv"
     conda:
         "../envs/gcamccl.yaml"
-    threads: 1
+    threads: compare_threads
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=lambda wildcards, threads: 2000 + 1000 * threads,
+        runtime=720,
     params:
         program=program("compare"),
         recipe=recipe("compare"),
@@ -30,7 +30,7 @@ rule compare:
         "compare: {wildcards.method}"
     shell:
         "python {params.program:q} --method {wildcards.method} --cohort {params.cohort:q} {params.train} --views {params.views}"
-        " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"
+        " --processes {threads} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule compare_table:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from gcamccl.workflow import job
 
-METHODS = ("gcamccl", "ccl_svm", "ccl_rf", "mlp_svm", "svm", "dt", "rf", "logist")
+METHODS = ("gcamccl", "ccl_svm", "ccl_rf", "mlp_svm", "svm", "dt", "rf", "logist", "confounds")
 
 
 def main():
     parser = job.parser(
         "compare", __doc__, "python workflow/scripts/compare.py --method svm --cohort DIR --out DIR/svm"
     )
-    parser.add_argument("--method", choices=METHODS, required=True, help="row of Table III")
+    parser.add_argument("--method", choices=METHODS, required=True, help="row of Table III, or confounds")
     parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
     parser.add_argument(
         "--train",
@@ -28,6 +28,7 @@ def main():
         default=["connectivity", "snps"],
         help="as train.views; default: both",
     )
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="of one thread each (default: 1)")
     args = parser.parse_args()
     job.limit_threads(1)
     with job.run(args) as run:
@@ -42,7 +43,7 @@ def main():
         run.facts["seed"] = run.settings["seed"]
         cohort = read_cohort(args.cohort)
         require_views(cohort, args.views)
-        table = predictions(args.method, cohort, run.settings["seed"], args.train, run.say, args.views)
+        table = predictions(args.method, cohort, run.settings, args.train, run.say, args.views, max(args.processes, 1))
         table.to_parquet(run.path("predictions.parquet"), index=False)
 
 

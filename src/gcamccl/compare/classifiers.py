@@ -1,207 +1,153 @@
 """The classifiers gCAM-CCL is compared with (paper, section III-C and Table III).
 
-All of them see what the network sees: fitted and scaled on the training part, chosen on the validation part, judged on
-the test part. Where hyper-parameters are chosen, it is by the validation AUC; of equals the first candidate wins, and
-candidates go from the more to the less regularised.
+All of them see what the network sees: fitted and scaled on the training part, judged on the test part. How their
+hyper-parameters are chosen: `gcamccl.compare.selection`. Candidates go from the more to the less regularised.
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
-from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from gcamccl.cohort import TRAIN, VALIDATION
-from gcamccl.model.network import VIEWS
-from gcamccl.workflow.errors import InputError
+from gcamccl.compare.features import check_finite, coordinates, inner_products
+from gcamccl.compare.trees import cut_probabilities
 
-PENALTIES = (0.1, 1.0, 10.0, 100.0)  # C of SVM and logistic regression, for features of unit mean squared norm
+# For features of unit mean squared norm. Below and above these ranges nothing changes any more (docs/decisions).
+SVM_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of linear SVMs
+RBF_PENALTIES = (1.0, 10.0, 100.0)
+RBF_GAMMAS = (0.2, 1.0)  # the mean squared distance of two training people is 2
+LOGISTIC_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 TREES = 500
+TREE_DEPTHS = (1, 2, 4, None)
+FOREST_DEPTHS = (2, 4, None)
 HIDDEN = 64  # units of the MLP, as wide as one branch's embedding
-COMPONENTS = 50  # the MLP sees this many principal components at most
+MLP_PENALTIES = (10.0, 1.0)  # alpha
+MLP_EPOCHS = 200
+
+KERNEL_METHODS = ("svm", "logist", "confounds")
+ON_EMBEDDING = ("ccl_svm", "ccl_rf")
+TREE_METHODS = ("dt", "rf")
 
 
-def raw_features(fc, dosage, views=VIEWS):
-    """The views that the classical methods see side by side: those that the network sees.
+@dataclass(frozen=True)
+class Outcome:
+    """What one fitted candidate says of people.
 
-    Parameters
+    Attributes
     ----------
-    fc : ndarray of float32 (n, R, R)
-        Nothing missing. None: a study without scans.
-    dosage : ndarray of float32 (n, L)
-        None: a study without genotypes.
-    views : sequence of str
-        The setting ``train.views``.
-
-    Returns
-    -------
-    list of ndarray
-        Of the views in use: connections, float32 (n, R (R - 1) / 2) in the order of ``numpy.triu_indices(R, 1)``, and
-        dosages (n, L).
+    decision : ndarray of float (n,)
+        Above 0: the model itself says high. Larger: more likely high.
+    probability : ndarray of float (n,) or None
+        Of high, where the model gives one.
     """
-    features = {"snps": dosage}
-    if fc is not None:
-        above = np.triu_indices(fc.shape[1], 1)
-        features["connectivity"] = fc[:, above[0], above[1]]
-    return [features[view] for view in VIEWS if view in views]
+
+    decision: np.ndarray
+    probability: np.ndarray | None
 
 
-def concatenate(views, train_rows, balanced):
-    """Views standardised on the training part and put side by side.
+def design(method, views, train_rows):
+    """What a method needs of the features, whatever the labels: computed once a split, shared by its label rows.
 
     Parameters
     ----------
-    views : list of ndarray (n, features)
+    method : {'ccl_svm', 'ccl_rf', 'mlp_svm', 'svm', 'dt', 'rf', 'logist', 'confounds'}
+    views : list of ndarray (n, features), or of Products
+        None missing. Products save time where they are known; trees need the features themselves.
     train_rows : ndarray of int
-    balanced : bool
-        Give each view the same total variance, so that tens of thousands of connections do not drown hundreds of
-        loci; else every feature has the same variance.
 
     Returns
     -------
-    ndarray of float32 (n, all features)
-        Mean 0 and mean squared norm 1 over `train_rows`; features that are constant there are 0.
+    list of ndarray (n, columns)
+        Ways to scale the features, to choose from; for trees the features as they are, float32, column after column.
     """
-    scaled = []
-    for values in views:
-        mean = values[train_rows].mean(axis=0, dtype=np.float64)
-        sd = values[train_rows].std(axis=0, dtype=np.float64)
-        constant = sd < 1e-6 * np.maximum(np.abs(mean), 1)  # rounding leaves constants a tiny SD
-        z = (values - mean) / np.where(constant, 1, sd)
-        z[:, constant] = 0
-        scaled.append((z / np.sqrt(values.shape[1]) if balanced else z).astype(np.float32))
-    features = np.concatenate(scaled, axis=1)
-    norm = np.sqrt((features[train_rows] ** 2).sum(axis=1, dtype=np.float64).mean()) or 1.0
-    return features / np.float32(norm)
+    if method in (*TREE_METHODS, "ccl_rf"):  # trees do not care for scale
+        features = np.concatenate(views, axis=1)
+        check_finite(features)
+        return [np.asfortranarray(features, dtype=np.float32)]
+    products = [one if hasattr(one, "with_train") else inner_products(one, train_rows) for one in views]
+    scalings = (True, False) if len(products) > 1 else (True,)
+    return [coordinates(products, train_rows, balanced) for balanced in scalings]
 
 
-def _probability(model, features):
-    """Score in 0..1 whose 0.5 is the model's own boundary; of an SVM the logistic of its margin (not calibrated)."""
-    if hasattr(model, "predict_proba"):
-        return model.predict_proba(features)[:, 1]
-    return expit(model.decision_function(features))
+def _svms(features, labels, rows):
+    """Support vector machines, linear and RBF; both classes weigh the same."""
+    grid = [("linear", "scale", penalty) for penalty in SVM_PENALTIES]
+    grid += [("rbf", gamma, penalty) for gamma in RBF_GAMMAS for penalty in RBF_PENALTIES]
+    for kernel, gamma, penalty in grid:
+        model = SVC(C=penalty, kernel=kernel, gamma=gamma, class_weight="balanced")
+        model.fit(features[rows], labels[rows])
+        yield Outcome(model.decision_function(features), None)
 
 
-def _svms(seed):
-    """Support vector machines to choose from."""
-    return [SVC(C=c, kernel=kernel, random_state=seed) for kernel in ("linear", "rbf") for c in PENALTIES]
+def _logistics(features, labels, rows):
+    """Logistic regressions with an L2 penalty; both classes weigh the same."""
+    for penalty in LOGISTIC_PENALTIES:
+        model = LogisticRegression(C=penalty, solver="newton-cholesky", tol=1e-8, class_weight="balanced")
+        model.fit(features[rows], labels[rows])
+        yield Outcome(model.decision_function(features), model.predict_proba(features)[:, 1])
 
 
-def _forests(seed):
-    """Random forests to choose from."""
-    return [RandomForestClassifier(TREES, min_samples_leaf=leaf, random_state=seed, n_jobs=1) for leaf in (3, 1)]
+def _trees(features, labels, rows, model, depths):
+    """A tree or forest, cut at several depths; both classes weigh the same."""
+    model.fit(features[rows], labels[rows])
+    for share in cut_probabilities(getattr(model, "estimators_", [model]), features, depths):
+        yield Outcome(share - 0.5, share)
 
 
-def _trees(seed):
-    """Decision trees to choose from."""
-    return [DecisionTreeClassifier(max_depth=depth, random_state=seed) for depth in (2, 4, None)]
+def _hidden_layers(features, labels, rows, seed):
+    """Hidden layer of MLPs trained in the row space of the training part, one array a candidate.
 
-
-def _logistics(seed):
-    """Logistic regressions (L2) to choose from."""
-    return [LogisticRegression(C=c, max_iter=2000, random_state=seed) for c in PENALTIES]
-
-
-def rotate(features, train_rows):
-    """Coordinates in the row space of the training part, and the distance from it as one more.
-
-    All inner products and distances between a training person and anybody stay what they are, so SVMs (linear and
-    RBF) and L2-penalised linear models give the same predictions from these few columns as from all features
-    (representer theorem).
-
-    Parameters
-    ----------
-    features : ndarray of float (n, many)
-    train_rows : ndarray of int (t,)
-
-    Returns
-    -------
-    ndarray of float64 (n, min(t, many) + 1)
+    It holds all that the training people differ in, in as many numbers as there are people; its leading 50 principal
+    components alone lose what small differences tell (docs/decisions). The number of epochs is fixed: it regularises,
+    so not reaching convergence is no fault.
     """
-    _, _, directions = np.linalg.svd(features[train_rows], full_matrices=False)
-    inside = features.astype(np.float64) @ directions.T.astype(np.float64)
-    rest = (features.astype(np.float64) ** 2).sum(axis=1) - (inside**2).sum(axis=1)
-    rest[train_rows] = 0
-    return np.column_stack([inside, np.sqrt(np.maximum(rest, 0))])
-
-
-def _hidden_layers(features, labels, train_rows, seed):
-    """Hidden layer of MLPs trained on principal components of the training part, one array a candidate.
-
-    Components rather than raw features keep the number of weights below what a few hundred people can fit. The
-    number of iterations is fixed: it regularises, so not reaching convergence is no fault.
-    """
-    train = features[train_rows]
-    pca = PCA(min(COMPONENTS, len(train) - 1), svd_solver="full").fit(train)
-    x = pca.transform(features)
-    x = x / (x[train_rows].std() or 1.0)
-    for alpha in (1.0, 0.01):
-        mlp = MLPClassifier((HIDDEN,), alpha=alpha, max_iter=200, random_state=seed)
+    # Without the distance from the row space: it is 0 in training, so its weights would stay what they are at random.
+    x = features[:, : max(1, features.shape[1] - 1)]
+    x = x / (x[rows].std() or 1.0)
+    for penalty in MLP_PENALTIES:
+        mlp = MLPClassifier((HIDDEN,), alpha=penalty, max_iter=MLP_EPOCHS, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            mlp.fit(x[train_rows], labels[train_rows])
-        yield np.maximum(x @ mlp.coefs_[0] + mlp.intercepts_[0], 0)
+            mlp.fit(x[rows], labels[rows])
+        hidden = np.maximum(x @ mlp.coefs_[0] + mlp.intercepts_[0], 0)
+        yield hidden / (np.sqrt((hidden[rows] ** 2).sum(axis=1).mean()) or 1.0)
 
 
-def _candidates(method, views, labels, train_rows, seed):
-    """Pairs of features (n, columns) and models to choose from."""
-    if method in ("ccl_svm", "ccl_rf"):
-        features = concatenate(views, train_rows, balanced=False)
-        for model in _svms(seed) if method == "ccl_svm" else _forests(seed):
-            yield features, model
-    elif method in ("dt", "rf"):  # trees do not care for scale
-        features = np.concatenate(views, axis=1)
-        for model in _trees(seed) if method == "dt" else _forests(seed):
-            yield features, model
-    elif method == "mlp_svm":
-        for hidden in _hidden_layers(concatenate(views, train_rows, balanced=True), labels, train_rows, seed):
-            for model in _svms(seed):
-                yield hidden, model
-    else:
-        for balanced in (True, False):
-            features = rotate(concatenate(views, train_rows, balanced), train_rows)
-            for model in _svms(seed) if method == "svm" else _logistics(seed):
-                yield features, model
-
-
-def fit_predict(method, views, labels, parts, seed):
-    """Fit one classifier on the training part and score everybody.
+def outcomes(method, designs, labels, rows, seed):
+    """Fit the candidates of a method one after the other.
 
     Parameters
     ----------
-    method : {'ccl_svm', 'ccl_rf', 'mlp_svm', 'svm', 'dt', 'rf', 'logist'}
-    views : list of ndarray (n, features)
-        `raw_features`, or for ``ccl_*`` the network's embeddings alone. None missing.
+    method : str
+    designs : list of ndarray
+        As `design` returns.
     labels : ndarray of int (n,)
-    parts : ndarray of int (n,)
-        0 train, 1 validation, 2 test. Labels of the test part are not looked at.
+    rows : ndarray of int
+        People to fit on; of the others only features are used.
     seed : int
 
-    Returns
-    -------
-    ndarray of float64 (n,)
-        Score in 0..1; above 0.5 is high.
-
-    Raises
+    Yields
     ------
-    InputError
-        The training part has one class only (possible for permuted labels of a tiny study).
+    Outcome
+        Of everybody; always the same number of them, in the same order.
     """
-    train, validation = np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION)
-    if len(np.unique(labels[train])) < 2:
-        raise InputError("cohort", "a training part has people of one class only", "add people")
-    best, best_score = None, -np.inf
-    both = len(np.unique(labels[validation])) == 2
-    for features, model in _candidates(method, views, labels, train, seed):
-        model.fit(features[train], labels[train])
-        score = roc_auc_score(labels[validation], _probability(model, features[validation])) if both else 0.5
-        if score > best_score:
-            best, best_score = (features, model), score
-    return _probability(best[1], best[0])
+    for features in designs:
+        if method in KERNEL_METHODS:
+            yield from (_svms if method == "svm" else _logistics)(features, labels, rows)
+        elif method == "ccl_svm":
+            yield from _svms(features, labels, rows)
+        elif method == "mlp_svm":
+            for hidden in _hidden_layers(features, labels, rows, seed):
+                yield from _svms(hidden, labels, rows)
+        elif method == "dt":
+            model = DecisionTreeClassifier(class_weight="balanced", random_state=seed)
+            yield from _trees(features, labels, rows, model, TREE_DEPTHS)
+        else:
+            model = RandomForestClassifier(TREES, class_weight="balanced", random_state=seed, n_jobs=1)
+            yield from _trees(features, labels, rows, model, FOREST_DEPTHS)

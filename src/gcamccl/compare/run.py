@@ -1,78 +1,255 @@
-"""One method over all splits and label permutations."""
+"""One method over all splits and label permutations, on all its features and on each view alone."""
+
+import time
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from gcamccl.cohort import TEST, TRAIN
 from gcamccl.cohort_files import replicate_parts
-from gcamccl.compare.classifiers import fit_predict, raw_features
-from gcamccl.compare.shards import read_embeddings, read_predictions
+from gcamccl.compare.classifiers import ON_EMBEDDING, TREE_METHODS, design
+from gcamccl.compare.confounds import available, confound_features
+from gcamccl.compare.features import inner_products, raw_features
+from gcamccl.compare.selection import Scores, fit_predict
+from gcamccl.compare.shards import find_embeddings, read_embedding, read_predictions
 from gcamccl.model.inputs import fill_missing
 from gcamccl.model.network import VIEWS
 from gcamccl.workflow.errors import InputError
 
-NEEDS_TRAINING = ("gcamccl", "ccl_svm", "ccl_rf")
+NEEDS_TRAINING = ("gcamccl", *ON_EMBEDDING)
+BETWEEN = "+"  # of the views' names in the column features
+LABEL_ROWS_A_TASK = 20  # label rows of one split that share its scaled features
+COLUMNS = {
+    "method": str,
+    "features": str,
+    "split": np.int64,
+    "permutation": np.int64,
+    "participant_id": str,
+    "label": np.int8,
+    "p_high": np.float64,
+    "predicted": np.int8,
+}
 
 
-def predictions(method, cohort, seed, train_folders=(), say=None, views=VIEWS):
+@dataclass(frozen=True)
+class Comparison:
+    """What the replicates of one method have in common.
+
+    Attributes
+    ----------
+    method : str
+    cohort : Cohort
+    settings : dict
+        The config section ``compare``.
+    features : dict of str to tuple of str
+        Name in the column ``features`` -> views (of the method ``confounds``: columns of the cohort's table).
+    units : ndarray of int (n,)
+        Relatives have one number.
+    known : dict
+        Replicate -> what the train stage left of it.
+    """
+
+    method: str
+    cohort: object
+    settings: dict
+    features: dict
+    units: np.ndarray
+    known: dict = field(default_factory=dict)
+
+
+def feature_sets(views, views_alone):
+    """Names of the column ``features`` and the views they stand for: all of them first, then each alone.
+
+    Parameters
+    ----------
+    views : sequence of str
+        The setting ``train.views``.
+    views_alone : bool
+        The setting ``compare.views_alone``; one view is there anyway.
+
+    Returns
+    -------
+    dict of str to tuple of str
+    """
+    used = tuple(view for view in VIEWS if view in views)
+    sets = {BETWEEN.join(used): used}
+    if views_alone:
+        sets.update({view: (view,) for view in used})
+    return sets
+
+
+def relatives(table):
+    """Who is related: people of one number are.
+
+    Parameters
+    ----------
+    table : DataFrame (n rows)
+        The cohort's; its column ``relatives`` counts, where there is none ``family_id``.
+
+    Returns
+    -------
+    ndarray of int (n,)
+    """
+    named = "relatives" in table and table["relatives"].notna().any()
+    unit = pd.factorize(table["relatives" if named else "family_id"])[0]  # -1: missing
+    return np.where(unit < 0, len(table) + np.arange(len(table)), unit)
+
+
+def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEWS, processes=1):
     """Test-part predictions of one method for every replicate.
 
     Parameters
     ----------
     method : str
-        Row of Table III.
+        Row of Table III, or ``confounds``.
     cohort : Cohort
-    seed : int
-        Replicate r uses ``seed + r``.
+    settings : dict
+        The config section ``compare``. Replicate r uses its ``seed`` + r.
     train_folders : list of Path
         Needed by `NEEDS_TRAINING`.
     say : callable, optional
         Prints a line of progress.
     views : sequence of str
         The setting ``train.views``.
+    processes : int
+        How many to compute on, of one thread each; changes no result.
 
     Returns
     -------
     DataFrame
-        method, split, permutation, participant_id, label, p_high (0..1), predicted: the test people of every
-        replicate.
+        Columns `COLUMNS`: the test people of every replicate, ordered by features, split, permutation, then as the
+        cohort. ``p_high`` is a probability (0..1), ``predicted`` the model's own decision. No rows where a cohort has
+        no confounds.
 
     Raises
     ------
     InputError
-        Folders of the train stage are needed and not given, or do not fit the cohort.
+        Folders of the train stage are needed and not given, or do not fit the cohort; a training part of one class.
     """
     if method in NEEDS_TRAINING and not train_folders:
         raise InputError("--train", f"{method} needs the folders of the train stage", "give all of them")
+    say = say or (lambda line: None)
+    features, known = feature_sets(views, settings["views_alone"]), {}
     if method == "gcamccl":
-        known = read_predictions(train_folders, cohort)
-    elif method in NEEDS_TRAINING:
-        known = read_embeddings(train_folders, cohort)
-    tables, total = [], len(cohort.splits) * len(cohort.labels)
-    for replicate in range(total):
-        split, permutation, parts, labels = replicate_parts(cohort, replicate)
-        if method == "gcamccl":
-            score = known[replicate]
-        elif method in NEEDS_TRAINING:
-            score = fit_predict(method, [known[replicate]], labels, parts, seed + replicate)
-        else:
-            fc = None if cohort.fc is None else fill_missing(cohort.fc, np.flatnonzero(parts == TRAIN))[0]
-            score = fit_predict(method, raw_features(fc, cohort.dosage, views), labels, parts, seed + replicate)
-        test = np.flatnonzero(parts == TEST)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "method": method,
-                    "split": split,
-                    "permutation": permutation,
-                    "participant_id": cohort.table["participant_id"].to_numpy()[test],
-                    "label": labels[test],
-                    "p_high": score[test],
-                    "predicted": (score[test] > 0.5).astype(np.int8),
-                }
-            )
-        )
-        if say:
-            right = (tables[-1]["predicted"] == tables[-1]["label"]).mean()
-            say(f"{method}: split {split}, label row {permutation} ({replicate + 1} of {total}), accuracy {right:.3f}")
+        columns = list(dict.fromkeys(_column(used, features) for used in features.values()))
+        known = read_predictions(train_folders, cohort, columns)
+    elif method in ON_EMBEDDING:
+        known = find_embeddings(train_folders, cohort)
+    elif method == "confounds":
+        features = {
+            name: tuple(columns) for name, columns in available(cohort.table, settings["confounds"], say).items()
+        }
+    comparison = Comparison(method, cohort, settings, features, relatives(cohort.table), known)
+    label_rows, total = len(cohort.labels), len(cohort.labels) * len(cohort.splits)
+    tasks = [
+        range(split * label_rows + first, split * label_rows + min(first + LABEL_ROWS_A_TASK, label_rows))
+        for split in range(len(cohort.splits))
+        for first in range(0, label_rows, LABEL_ROWS_A_TASK)
+    ]
+    started, done, tables = time.monotonic(), 0, []
+    run = Parallel(n_jobs=min(processes, len(tasks)), return_as="generator")
+    for task, result in zip(tasks, run(delayed(_replicates)(comparison, task) for task in tasks), strict=True):
+        tables += result
+        done += len(task)
+        left = (time.monotonic() - started) / done * (total - done)
+        say(f"{method}: {_report(task, result, label_rows)} ({done} of {total}), {left:.0f} s left")
+    order = {name: number for number, name in enumerate(features)}
+    tables.sort(key=lambda table: order[table["features"].iloc[0]])  # stable: replicates are in order already
+    if not tables:
+        return pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in COLUMNS.items()})
     return pd.concat(tables, ignore_index=True)
+
+
+def _column(views, features):
+    """Column of the train stage's predictions: the fused one, or a branch's own."""
+    return "p_high" if views == next(iter(features.values())) else f"p_high_{views[0]}"
+
+
+def _report(task, tables, label_rows):
+    """Words on a task: accuracy on the main features."""
+    if not tables:
+        return f"split {task[0] // label_rows}, nothing to fit"
+    main = pd.concat([table for table in tables if table["features"].iloc[0] == tables[0]["features"].iloc[0]])
+    right = (main["label"] == main["predicted"]).groupby(main["permutation"] > 0).mean()
+    words = [f"accuracy {right[kind]:.3f}{' of permuted labels' * kind}" for kind in right.index]
+    return f"split {task[0] // label_rows}, {', '.join(words)}"
+
+
+def _replicates(comparison, replicates):
+    """Tables of consecutive replicates of one split, one each for every set of features."""
+    parts = replicate_parts(comparison.cohort, replicates[0])[2]
+    shared = _shared_designs(comparison, np.flatnonzero(parts == TRAIN))
+    tables = []
+    for replicate in replicates:
+        for name, scores in _replicate(comparison, replicate, shared).items():
+            tables.append(_table(comparison, replicate, name, scores))
+    return tables
+
+
+def _shared_designs(comparison, train_rows):
+    """What depends on the split alone: name of features -> designs. Empty where the network's output is used."""
+    method, cohort = comparison.method, comparison.cohort
+    if method in NEEDS_TRAINING:
+        return {}
+    if method == "confounds":
+        return {
+            name: design(method, [confound_features(cohort.table, columns, train_rows)], train_rows)
+            for name, columns in comparison.features.items()
+        }
+    used = next(iter(comparison.features.values()))
+    fc = fill_missing(cohort.fc, train_rows)[0] if "connectivity" in used else None
+    views = raw_features(fc, cohort.dosage, used)
+    if method not in TREE_METHODS:
+        views = {view: inner_products(values, train_rows) for view, values in views.items()}
+    return {
+        name: design(method, [views[view] for view in names], train_rows) for name, names in comparison.features.items()
+    }
+
+
+def _replicate(comparison, replicate, shared):
+    """Scores of one replicate: name of features -> `Scores`."""
+    method, cohort, settings = comparison.method, comparison.cohort, comparison.settings
+    _, _, parts, labels = replicate_parts(cohort, replicate)
+    if method == "gcamccl":
+        known = comparison.known[replicate]
+        scores = {}
+        for name, used in comparison.features.items():
+            p_high = known[_column(used, comparison.features)]
+            scores[name] = Scores(p_high, (p_high > 0.5).astype(np.int8), 0)
+        return scores
+    selection = settings["selection"]
+    if method in ON_EMBEDDING:
+        used = next(iter(comparison.features.values()))
+        branches = read_embedding(*comparison.known[replicate], len(labels), len(used))
+        branches = dict(zip(used, branches, strict=True))
+        train_rows = np.flatnonzero(parts == TRAIN)
+        shared = {
+            name: design(method, [branches[view] for view in names], train_rows)
+            for name, names in comparison.features.items()
+        }
+        # The embeddings have seen the labels of the whole training part: held-out folds of it would look perfect.
+        selection = "validation"
+    return {
+        name: fit_predict(method, designs, labels, parts, settings["seed"] + replicate, selection, comparison.units)
+        for name, designs in shared.items()
+    }
+
+
+def _table(comparison, replicate, features, scores):
+    """Rows of one replicate and set of features."""
+    split, permutation, parts, labels = replicate_parts(comparison.cohort, replicate)
+    test = np.flatnonzero(parts == TEST)
+    return pd.DataFrame(
+        {
+            "method": comparison.method,
+            "features": features,
+            "split": split,
+            "permutation": permutation,
+            "participant_id": comparison.cohort.table["participant_id"].to_numpy()[test],
+            "label": labels[test],
+            "p_high": np.asarray(scores.p_high, np.float64)[test],
+            "predicted": scores.predicted[test],
+        }
+    )

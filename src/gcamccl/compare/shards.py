@@ -1,5 +1,6 @@
 """What the comparison takes from the train stage's folders."""
 
+import zlib
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -8,22 +9,24 @@ import pandas as pd
 
 from gcamccl.workflow.errors import InputError
 
-COLUMNS = ["replicate", "participant_id", "p_high"]
+COLUMNS = ["replicate", "participant_id"]
 
 
-def read_predictions(folders, cohort):
-    """p_high of everybody in every replicate.
+def read_predictions(folders, cohort, columns):
+    """Probabilities of everybody in every replicate.
 
     Parameters
     ----------
     folders : list of Path
         ``replicates-<first>-<last>`` folders of the train stage, together all replicates.
     cohort : Cohort
+    columns : list of str
+        Of ``predictions.parquet``, e.g. ``p_high``, ``p_high_snps``.
 
     Returns
     -------
-    dict of int to ndarray of float (n,)
-        In the order of the cohort.
+    dict of int to dict of str to ndarray of float (n,)
+        Replicate -> column -> values in the order of the cohort.
 
     Raises
     ------
@@ -34,7 +37,7 @@ def read_predictions(folders, cohort):
     for folder in folders:
         path = Path(folder) / "predictions.parquet"
         try:
-            table = pd.read_parquet(path, columns=COLUMNS)
+            table = pd.read_parquet(path, columns=[*COLUMNS, *columns])
         except FileNotFoundError:
             raise InputError(path, "no such file") from None
         except (OSError, ValueError) as error:
@@ -42,13 +45,16 @@ def read_predictions(folders, cohort):
         for replicate, rows in table.groupby("replicate", sort=True):
             if len(rows) != len(names) or not (rows["participant_id"].to_numpy() == names).all():
                 raise InputError(path, f"replicate {replicate} has other people than the cohort", "train again")
-            _add(result, int(replicate), rows["p_high"].to_numpy(float), path)
+            values = {column: rows[column].to_numpy(float) for column in columns}
+            for column in columns:
+                _check_finite(values[column], int(replicate), path)
+            _add(result, int(replicate), values, path)
     _complete(result, cohort)
     return result
 
 
-def read_embeddings(folders, cohort):
-    """The network's embeddings of everybody in every replicate.
+def find_embeddings(folders, cohort):
+    """Where the network's embeddings of every replicate are.
 
     Parameters
     ----------
@@ -57,37 +63,75 @@ def read_embeddings(folders, cohort):
 
     Returns
     -------
-    dict of int to ndarray of float32 (n, 64 x views)
+    dict of int to tuple
+        Replicate -> file and name in it, for `read_embedding`.
 
     Raises
     ------
     InputError
-        As `read_predictions`.
+        A file is missing or broken, or a replicate is missing or there twice.
     """
     result = {}
     for folder in folders:
         path = Path(folder) / "embeddings.npz"
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {int(name): file[name] for name in file.files}
-        except FileNotFoundError:
-            raise InputError(path, "no such file") from None
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
-            raise InputError(path, f"not the embeddings of a train job: {error}") from None
-        for replicate, values in arrays.items():
-            if values.ndim != 2 or len(values) != len(cohort.table):
-                raise InputError(path, f"replicate {replicate} has other people than the cohort", "train again")
-            _add(result, replicate, values, path)
+        for name in _open(path, lambda file: file.files):
+            if not name.isdigit():
+                raise InputError(path, f"not the embeddings of a train job: it holds {name}")
+            _add(result, int(name), (path, name), path)
     _complete(result, cohort)
     return result
 
 
-def _add(result, replicate, values, path):
-    """Enter a replicate; twice the same one or a NaN is an error."""
-    if replicate in result:
-        raise InputError(path, f"replicate {replicate} is in another folder as well", "give each shard once")
+def read_embedding(path, name, people, branches):
+    """The network's embeddings of everybody in one replicate, a branch each.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        As `find_embeddings` returns them.
+    people, branches : int
+        How many there must be.
+
+    Returns
+    -------
+    list of ndarray of float32 (n, 64)
+
+    Raises
+    ------
+    InputError
+        The file is broken, the people are not the cohort's, or a value is not finite.
+    """
+    values = _open(path, lambda file: file[name])
+    if values.ndim != 2 or len(values) != people:
+        raise InputError(path, f"replicate {int(name)} has other people than the cohort", "train again")
+    if values.shape[1] % branches or not values.shape[1]:
+        raise InputError(path, f"replicate {int(name)} was trained on other views", "use the artifacts of one run")
+    _check_finite(values, int(name), path)
+    return np.split(values, branches, axis=1)
+
+
+def _open(path, what):
+    """Something of an ``.npz`` file; a missing or broken one is an InputError."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return what(file)
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise InputError(path, f"not the embeddings of a train job: {error}") from None
+
+
+def _check_finite(values, replicate, path):
+    """A NaN or an infinite value is an error."""
     if not np.isfinite(values).all():
         raise InputError(path, f"replicate {replicate} has values that are not finite", "train again")
+
+
+def _add(result, replicate, values, path):
+    """Enter a replicate; twice the same one is an error."""
+    if replicate in result:
+        raise InputError(path, f"replicate {replicate} is in another folder as well", "give each shard once")
     result[replicate] = values
 
 
