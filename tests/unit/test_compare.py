@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import metrics as peer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from tiny_cohort import tiny_cohort
@@ -16,11 +15,8 @@ from tiny_cohort import tiny_cohort
 from gcamccl.cohort import TEST, TRAIN
 from gcamccl.cohort_files import write_cohort
 from gcamccl.compare.classifiers import concatenate, fit_predict, raw_features, rotate
-from gcamccl.compare.metrics import METRICS, metrics
 from gcamccl.compare.run import predictions
-from gcamccl.compare.table import PAPER, metrics_table, table3
 from gcamccl.workflow.artifacts import ROOT
-from gcamccl.workflow.config import schema
 from gcamccl.workflow.errors import InputError
 
 RAW_METHODS = ("mlp_svm", "svm", "dt", "rf", "logist")
@@ -47,37 +43,6 @@ def train_folders(cohort, folder, informative=True):
         pd.concat(tables).to_parquet(folders[-1] / "predictions.parquet")
         np.savez(folders[-1] / "embeddings.npz", **embeddings)
     return folders
-
-
-def test_metrics_equal_scikit_learn():
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        labels = rng.integers(0, 2, 25)
-        scores = np.round(rng.uniform(0, 1, 25), 1)  # with ties
-        predicted = (scores > 0.5).astype(int)
-        ours = metrics(labels, predicted, scores)
-        assert tuple(ours) == METRICS
-        theirs = {
-            "accuracy": peer.accuracy_score(labels, predicted),
-            "sensitivity": peer.recall_score(labels, predicted),
-            "specificity": peer.recall_score(labels, predicted, pos_label=0),
-            "f1": peer.f1_score(labels, predicted),
-            "balanced_accuracy": peer.balanced_accuracy_score(labels, predicted),
-            "auc": peer.roc_auc_score(labels, scores),
-        }
-        assert ours == pytest.approx(theirs, abs=1e-12)
-
-
-def test_metrics_at_the_edges():
-    only_low = metrics([0, 0, 0], [0, 0, 1], [0.1, 0.2, 0.9])
-    assert np.isnan(only_low["sensitivity"])
-    assert np.isnan(only_low["auc"])
-    assert only_low["specificity"] == pytest.approx(2 / 3)
-    assert only_low["f1"] == 0
-    assert metrics([1, 0], [0, 0], [0.2, 0.1])["f1"] == 0
-    for labels, predicted, scores in (([], [], []), ([0, 1], [0], [0.1, 0.2]), ([0, 1], [0, 1], [np.nan, 1])):
-        with pytest.raises(ValueError, match="length"):
-            metrics(labels, predicted, scores)
 
 
 def test_features_are_every_connection_once():
@@ -207,52 +172,6 @@ def test_train_folders_that_do_not_fit(tmp_path):
         predictions("ccl_svm", cohort, 1, folders)
 
 
-def test_the_papers_table_is_consistent():
-    allowed = schema()["properties"]["compare"]["properties"]["methods"]["items"]["enum"]
-    assert sorted(PAPER) == sorted(allowed)
-    for label, *values in PAPER.values():
-        assert len(values) == 4
-        accuracy, sensitivity, specificity, _ = values
-        # Groups of equal size: accuracy is near the mean of the two recalls. The worst row of the paper is 0.013 off.
-        assert abs(accuracy - (sensitivity + specificity) / 2) < 0.015, label
-    assert PAPER["gcamccl"] == ("gCAM-CCL", 0.7501, 0.7762, 0.7157, 0.7610)
-
-
-def test_table3():
-    rng = np.random.default_rng(2)
-    rows = []
-    for method in ("svm", "gcamccl"):
-        for split in range(3):
-            for permutation in range(3):
-                for person in range(12):
-                    label, score = person % 2, rng.uniform()
-                    if permutation == 0 and person < 9:
-                        score = 0.8 if label else 0.2
-                    row = (method, split, permutation, f"p{person}", label, score, int(score > 0.5))
-                    rows.append(row)
-    columns = ["method", "split", "permutation", "participant_id", "label", "p_high", "predicted"]
-    people = pd.DataFrame(rows, columns=columns)
-    figures = metrics_table(people)
-    assert list(figures.columns) == ["method", "split", "permutation", *METRICS]
-    assert list(figures["method"].unique()) == ["gcamccl", "svm"]  # Table III's order
-    assert len(figures) == 18
-    summary = table3(figures).set_index("method")
-    svm = people[people["method"] == "svm"]
-    true = svm[svm["permutation"] == 0]
-    each = [peer.accuracy_score(g["label"], g["predicted"]) for _, g in true.groupby("split")]
-    assert summary.loc["svm", "accuracy_mean"] == pytest.approx(np.mean(each))
-    assert summary.loc["svm", "accuracy_sd"] == pytest.approx(np.std(each, ddof=1))
-    permuted = svm[svm["permutation"] > 0]
-    # Splits are equally large, so the mean over splits is the mean over people.
-    expected = (permuted["label"] == permuted["predicted"]).mean()
-    assert summary.loc["svm", "permuted_accuracy"] == pytest.approx(expected)
-    assert summary.loc["svm", "label"] == "SVM"
-    assert summary.loc["svm", "paper_f1"] == 0.7093
-    one = table3(figures[(figures["split"] == 0) & (figures["permutation"] == 0)])
-    assert one["accuracy_sd"].isna().all()
-    assert one["permuted_accuracy"].isna().all()
-
-
 def run_program(name, *words):
     command = [sys.executable, str(ROOT / f"workflow/scripts/{name}.py"), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -269,13 +188,6 @@ def test_programs(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert "(4 of 4)" in done.stdout
-    files = sorted((tmp_path / "out").glob("*/predictions.parquet"))
-    done = run_program("compare_table", "--predictions", *files, "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    summary = pd.read_csv(tmp_path / "out/table3.tsv", sep="\t")
-    assert list(summary["method"]) == ["gcamccl", "svm"]
-    assert list(summary["paper_accuracy"]) == [0.7501, 0.7082]
-    assert len(pd.read_csv(tmp_path / "out/metrics.tsv", sep="\t")) == 8
     record = json.loads((tmp_path / "out/svm/artifact.json").read_text())
     assert record["seed"] == 1
     failed = run_program(
