@@ -503,6 +503,8 @@ def test_program(tmp_path, study_predictions):
     for method, own in study_predictions.groupby("method"):
         files.append(tmp_path / f"{method}.parquet")
         own.to_parquet(files[-1], index=False)
+    files.append(tmp_path / "nothing.parquet")
+    own.iloc[:0].to_parquet(files[-1], index=False)
     done = run_table(tmp_path, *files)
     assert done.returncode == 0, done.stderr
     assert "gCAM-CCL: accuracy" in done.stdout and "(paper 0.750)" in done.stdout
@@ -526,11 +528,13 @@ def test_program_refuses_what_is_not_a_prediction(tmp_path, study_predictions):
     for content, message in (
         (study_predictions.drop(columns="features"), "no column features; run compare again"),
         (study_predictions.assign(p_high=1.5), "p_high of sub-"),
-        (study_predictions.iloc[:0], "no predictions"),
     ):
         content.to_parquet(path, index=False)
         with pytest.raises(InputError, match=message):
             table.read_predictions(path)
+    study_predictions.iloc[:0].to_parquet(path, index=False)  # as of confounds that the cohort lacks
+    done = run_table(tmp_path, path)
+    assert (done.returncode, "no predictions" in done.stderr) == (2, True)
     path.write_bytes(b"PAR1")
     done = run_table(tmp_path, path)
     assert done.returncode == 2

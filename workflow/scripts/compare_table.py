@@ -21,6 +21,7 @@ def main():
         import pandas as pd
 
         from gcamccl.compare import table
+        from gcamccl.workflow.errors import InputError
         from gcamccl.workflow.files import write_tsv
 
         run.reads(*args.predictions, args.cohort / "splits.npy")
@@ -29,8 +30,13 @@ def main():
         figures, true = [], []
         for path in args.predictions:  # one at a time: permuted labels make many rows
             predictions = table.read_predictions(path)
+            if predictions.empty:
+                run.say(f"{path}: no predictions")
+                continue
             figures.append(table.metrics_table(predictions))
             true.append(predictions[predictions["permutation"] == 0])
+        if not figures:
+            raise InputError(args.predictions[0], "no predictions", "name a classifier in compare.methods")
         figures, true = table.in_order(pd.concat(figures, ignore_index=True)), pd.concat(true, ignore_index=True)
         table.check_same_people(true)
         summary = table.table3(figures, true, ratio, confidence)

@@ -43,7 +43,7 @@ def read_predictions(path):
     Returns
     -------
     DataFrame
-        `PREDICTIONS`, as `gcamccl.compare.run.predictions` returns.
+        `PREDICTIONS`, as `gcamccl.compare.run.predictions` returns. No rows where a cohort has no confounds.
 
     Raises
     ------
@@ -59,8 +59,6 @@ def read_predictions(path):
     missing = [column for column in PREDICTIONS if column not in table]
     if missing:
         raise InputError(path, f"no column {', '.join(missing)}", "run compare again")
-    if table.empty:
-        raise InputError(path, "no predictions", "run compare again")
     wrong = table[~table["p_high"].between(0, 1)]
     if len(wrong):
         first = wrong.iloc[0]
@@ -96,19 +94,21 @@ def metrics_table(predictions):
     Parameters
     ----------
     predictions : DataFrame
-        `PREDICTIONS`, of any number of methods.
+        `PREDICTIONS`, of any number of methods; at least one row.
 
     Returns
     -------
     DataFrame
         method, features, split, permutation, n_test and `METRICS`; in the order of `rows`.
     """
-    found = []
-    for key, people in predictions.groupby(REPLICATE, sort=False, observed=True):
-        label, predicted, p_high = (people[name].to_numpy() for name in ("label", "predicted", "p_high"))
-        found.append((*key, len(people), *metrics(label, predicted, p_high).values()))
-    table = pd.DataFrame(found, columns=[*REPLICATE, "n_test", *METRICS])
-    return in_order(table)
+    group = predictions.groupby(REPLICATE, sort=False, observed=True).ngroup().to_numpy()
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    parts = [np.split(predictions[name].to_numpy()[order], starts[1:]) for name in ("label", "predicted", "p_high")]
+    found = [metrics(*part) for part in zip(*parts, strict=True)]
+    table = predictions[REPLICATE].iloc[order[starts]].reset_index(drop=True)
+    table["n_test"] = np.diff(starts, append=len(order))
+    return in_order(pd.concat([table, pd.DataFrame(found, columns=list(METRICS))], axis=1))
 
 
 def rows(table):
@@ -198,8 +198,9 @@ def table3(figures, true, test_train_ratio, confidence):
         (``corrected_t``: `gcamccl.compare.inference.resampled_interval`; ``one_split``:
         `gcamccl.compare.intervals.one_split`), confidence; of each metric ``<metric>_mean``, ``_sd`` (over splits),
         ``_low``, ``_high``, ``_permuted`` (mean), ``_p`` (`gcamccl.compare.inference.permutation_p`);
-        calibration_slope, calibration_intercept with ``_low`` and ``_high``, expected_calibration_error; ``paper_`` of `PAPER_METRICS`
-        (main rows). Where all splits have the same value, its interval is that of the split with the fewest people.
+        calibration_slope, calibration_intercept with ``_low`` and ``_high``, expected_calibration_error; ``paper_``
+        of `PAPER_METRICS` (main rows).
+        Where all splits have the same value, its interval is that of the split with the fewest people.
     """
     made = []
     for row in rows(figures).to_dict("records"):
@@ -283,9 +284,9 @@ def differences(figures, true, test_train_ratio, confidence):
     -------
     DataFrame
         method, features, kind, label, metric, difference (mean over splits of gCAM-CCL's main row minus this one;
-        of the Brier score, negative is better), low, high, p, p_holm (adjusted for all rows of this metric), n_splits, test
-        (``corrected_t``: `gcamccl.compare.inference.paired_difference`; ``mcnemar``: one split, accuracy and the two
-        recalls, `gcamccl.compare.intervals.paired_proportions`; ``none``). No rows without gCAM-CCL.
+        of the Brier score, negative is better), low, high, p, p_holm (adjusted for all rows of this metric), n_splits,
+        test (``corrected_t``: `gcamccl.compare.inference.paired_difference`; ``mcnemar``: one split, accuracy and the
+        two recalls, `gcamccl.compare.intervals.paired_proportions`; ``none``). No rows without gCAM-CCL.
     """
     columns = [*ROW, "kind", "label", "metric", "difference", "low", "high", "p", "p_holm", "n_splits", "test"]
     names = rows(figures)
