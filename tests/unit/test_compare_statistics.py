@@ -14,7 +14,7 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from gcamccl.compare import calibration, inference, intervals, table
+from gcamccl.compare import inference, intervals, reliability, table
 from gcamccl.compare.metrics import METRICS, metrics
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.config import schema
@@ -289,7 +289,7 @@ def planted(rng, people, slope, shift, repeats=1):
 def test_recalibration_equals_statsmodels():
     labels, p, names = planted(np.random.default_rng(9), 300, 0.5, 0.4, repeats=3)
     p = np.clip(p + np.random.default_rng(10).normal(0, 0.02, len(p)), 0.001, 0.999)  # splits differ a little
-    found = calibration.recalibration(labels, p, names, 0.95)
+    found = reliability.recalibration(labels, p, names, 0.95)
     x, groups = np.log(p / (1 - p)), pd.factorize(names)[0]
     options = {"cov_type": "cluster", "cov_kwds": {"groups": groups, "use_correction": False}, "tol": 1e-12}
     full = sm.Logit(labels, sm.add_constant(x)).fit(disp=0, **options)
@@ -306,9 +306,9 @@ def test_recalibration_equals_statsmodels():
 def test_calibration_intervals_cover_the_planted_slope_however_often_people_repeat():
     rng, slopes, shifts = np.random.default_rng(11), [], []
     for _ in range(200):
-        found = calibration.recalibration(*planted(rng, 150, 0.5, 0.0, repeats=4), 0.95)
+        found = reliability.recalibration(*planted(rng, 150, 0.5, 0.0, repeats=4), 0.95)
         slopes.append(found.slope_low <= 0.5 <= found.slope_high)
-        found = calibration.recalibration(*planted(rng, 150, 1.0, 0.4, repeats=4), 0.95)
+        found = reliability.recalibration(*planted(rng, 150, 1.0, 0.4, repeats=4), 0.95)
         shifts.append(found.intercept_low <= 0.4 <= found.intercept_high)
     assert 0.9 <= np.mean(slopes) <= 0.99
     assert 0.9 <= np.mean(shifts) <= 0.99
@@ -316,21 +316,21 @@ def test_calibration_intervals_cover_the_planted_slope_however_often_people_repe
 
 def test_calibration_that_cannot_be_estimated_is_missing():
     names = list("abcdef")
-    parted = calibration.recalibration([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.8, 1.0], names, 0.95)
+    parted = reliability.recalibration([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.3, 0.7, 0.8, 1.0], names, 0.95)
     assert np.isnan(parted.slope) and np.isfinite(parted.intercept)
-    same = calibration.recalibration([0, 1, 0, 1, 1, 1], [0.5] * 6, names, 0.95)
+    same = reliability.recalibration([0, 1, 0, 1, 1, 1], [0.5] * 6, names, 0.95)
     assert np.isnan(same.slope)
     assert same.intercept == pytest.approx(np.log(2))
-    assert np.isnan(calibration.recalibration([1, 1], [0.5, 0.6], list("ab"), 0.95).intercept)
-    extreme = calibration.recalibration([0, 1, 0, 1, 1, 0], [0, 1, 0, 1, 0, 1], names, 0.95)
+    assert np.isnan(reliability.recalibration([1, 1], [0.5, 0.6], list("ab"), 0.95).intercept)
+    extreme = reliability.recalibration([0, 1, 0, 1, 1, 0], [0, 1, 0, 1, 0, 1], names, 0.95)
     assert 0 < extreme.slope < 0.1  # certain, and wrong every third time
 
 
 def test_reliability_equals_scikit_learn():
     labels, p, names = planted(np.random.default_rng(12), 200, 0.5, 0.0, repeats=2)
     p[:2] = 1.0  # the last bin includes 1
-    bins = calibration.reliability(labels, p, names, 0.95)
-    observed, stated = calibration_curve(labels, p, n_bins=calibration.BINS)
+    bins = reliability.reliability_bins(labels, p, names, 0.95)
+    observed, stated = calibration_curve(labels, p, n_bins=reliability.BINS)
     there = bins["n"] > 0
     assert bins["observed"][there] == pytest.approx(observed)
     assert bins["p_high"][there] == pytest.approx(stated)
@@ -340,7 +340,7 @@ def test_reliability_equals_scikit_learn():
     low, high = intervals.wilson(labels[own].mean(), bins["n_people"][3], 0.95)
     assert (bins["low"][3], bins["high"][3]) == pytest.approx((low, high))
     error = sum(bins["n"][there] / 400 * abs(observed - stated))
-    assert calibration.expected_calibration_error(bins) == pytest.approx(error)
+    assert reliability.expected_calibration_error(bins) == pytest.approx(error)
 
 
 # --- the tables ---
@@ -401,7 +401,7 @@ def test_table3_is_what_the_predictions_say(study_predictions):
     assert (row["n_splits"], row["n_permutations"], row["n_test"]) == (4, 3, 20)
     assert (row["interval"], row["kind"], row["paper_f1"]) == ("corrected_t", "main", 0.7093)
     assert summary.loc[summary["kind"] != "main", "paper_accuracy"].isna().all()
-    found = calibration.recalibration(true["label"], true["p_high"], true["participant_id"], 0.95)
+    found = reliability.recalibration(true["label"], true["p_high"], true["participant_id"], 0.95)
     assert row["calibration_slope"] == pytest.approx(found.slope)
     # every metric has an interval, with the mean inside
     for metric in METRICS:

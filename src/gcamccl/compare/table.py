@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.cohort import TEST, TRAIN
-from gcamccl.compare import calibration, inference, intervals
+from gcamccl.compare import inference, intervals, reliability
 from gcamccl.compare.metrics import METRICS, SMALLER_IS_BETTER, metrics
 from gcamccl.workflow.errors import InputError
 
@@ -240,11 +240,11 @@ def _smallest_split(values, people, confidence):
 def _calibration(people, confidence):
     """Calibration columns of one row, over the test people of all splits."""
     columns = [people[name].to_numpy() for name in ("label", "p_high", "participant_id")]
-    found = calibration.recalibration(*columns, confidence)
-    bins = calibration.reliability(*columns, confidence)
+    found = reliability.recalibration(*columns, confidence)
+    bins = reliability.reliability_bins(*columns, confidence)
     names = [f"{name}{end}" for name in ("slope", "intercept") for end in ("", "_low", "_high")]
     return {f"calibration_{name}": getattr(found, name) for name in names} | {
-        "expected_calibration_error": calibration.expected_calibration_error(bins)
+        "expected_calibration_error": reliability.expected_calibration_error(bins)
     }
 
 
@@ -260,13 +260,13 @@ def calibration_table(true, confidence):
     Returns
     -------
     DataFrame
-        method, features and the columns of `gcamccl.compare.calibration.reliability`; empty bins are left out.
+        method, features and the columns of `gcamccl.compare.reliability.reliability_bins`; empty bins are left out.
     """
     made = []
     for row in rows(true).to_dict("records"):
         people = _of(true, row)
         columns = [people[name].to_numpy() for name in ("label", "p_high", "participant_id")]
-        bins = pd.DataFrame(calibration.reliability(*columns, confidence))
+        bins = pd.DataFrame(reliability.reliability_bins(*columns, confidence))
         made.append(bins[bins["n"] > 0].assign(method=row["method"], features=row["features"]))
     table = pd.concat(made, ignore_index=True)
     return table[[*ROW, *table.columns.drop(ROW)]]

@@ -96,7 +96,7 @@ def _logistic(labels, design, offset, cluster):
     return beta, np.sqrt(np.diag(covariance))
 
 
-def reliability(labels, probabilities, people, confidence, bins=BINS):
+def reliability_bins(labels, probabilities, people, confidence, bins=BINS):
     """Reliability bins of equal width: how often is a probability right?
 
     Parameters
