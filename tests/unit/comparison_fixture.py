@@ -26,30 +26,30 @@ def predictions(test_people, skill, permutations, rng, views=("connectivity", "s
         Whether each view alone is there, too.
     """
     made = []
+    both = "+".join(views)
     for split, (names, truth) in enumerate(test_people):
-        labels = [np.asarray(truth), *(rng.permutation(truth) for _ in range(permutations))]
+        labels = np.array([truth, *(rng.permutation(truth) for _ in range(permutations))])  # (label rows, people)
         for method, distance in skill.items():
-            both = "+".join(views)
             features = CONFOUNDS if method == "confounds" else [both, *(views if alone and len(views) > 1 else ())]
             for which in features:
-                for permutation, label in enumerate(labels):
-                    own = distance * (permutation == 0) * (1 if which in (both, "all") else 0.7)
-                    score = rng.normal(0, 1, len(label)) + own * (label - 0.5)
-                    p = 1 / (1 + np.exp(-max(own, 0.3) * score))
-                    made.append(
-                        pd.DataFrame(
-                            {
-                                "method": method,
-                                "features": which,
-                                "split": split,
-                                "permutation": permutation,
-                                "participant_id": names,
-                                "label": label,
-                                "p_high": p,
-                                "predicted": (p > 0.5).astype(np.int8),
-                            }
-                        )
+                own = distance * (1 if which in (both, "all") else 0.7)
+                true = np.arange(len(labels))[:, None] == 0
+                score = rng.normal(0, 1, labels.shape) + own * true * (labels - 0.5)
+                p = 1 / (1 + np.exp(-np.where(true, max(own, 0.3), 0.3) * score))
+                made.append(
+                    pd.DataFrame(
+                        {
+                            "method": method,
+                            "features": which,
+                            "split": split,
+                            "permutation": np.repeat(np.arange(len(labels)), len(names)),
+                            "participant_id": np.tile(names, len(labels)),
+                            "label": labels.ravel(),
+                            "p_high": p.ravel(),
+                            "predicted": (p.ravel() > 0.5).astype(np.int8),
+                        }
                     )
+                )
     return pd.concat(made, ignore_index=True)
 
 

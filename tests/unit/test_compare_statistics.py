@@ -343,6 +343,15 @@ def test_reliability_equals_scikit_learn():
     assert reliability.expected_calibration_error(bins) == pytest.approx(error)
 
 
+def test_calibration_error_by_chance_is_that_of_calibrated_probabilities():
+    rng, errors, expected = np.random.default_rng(13), [], []
+    for _ in range(300):
+        bins = reliability.reliability_bins(*planted(rng, 150, 1.0, 0.0, repeats=5), 0.95)
+        errors.append(reliability.expected_calibration_error(bins))
+        expected.append(reliability.error_by_chance(bins))
+    assert np.mean(expected) == pytest.approx(np.mean(errors), rel=0.1)
+
+
 # --- the tables ---
 
 

@@ -139,7 +139,18 @@ def reliability_bins(labels, probabilities, people, confidence, bins=BINS):
 def expected_calibration_error(bins):
     """Mean distance of observed shares from mean probabilities, weighted by predictions (Naeini et al. 2015).
 
-    Never 0 by chance alone: with few people calibrated probabilities have one, too.
+    With few people calibrated probabilities have one, too: `error_by_chance`.
     """
     gaps = np.abs(bins["observed"] - bins["p_high"])
+    return float(np.nansum(gaps * bins["n"]) / bins["n"].sum())
+
+
+def error_by_chance(bins):
+    """Expected calibration error that calibrated probabilities would have, by the number of people in each bin.
+
+    The mean absolute value of a normal variable is sqrt(2 / pi) standard errors.
+    """
+    p = bins["p_high"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gaps = np.sqrt(2 / np.pi * p * (1 - p) / bins["n_people"])
     return float(np.nansum(gaps * bins["n"]) / bins["n"].sum())

@@ -198,8 +198,8 @@ def table3(figures, true, test_train_ratio, confidence):
         (``corrected_t``: `gcamccl.compare.inference.resampled_interval`; ``one_split``:
         `gcamccl.compare.intervals.one_split`), confidence; of each metric ``<metric>_mean``, ``_sd`` (over splits),
         ``_low``, ``_high``, ``_permuted`` (mean), ``_p`` (`gcamccl.compare.inference.permutation_p`);
-        calibration_slope, calibration_intercept with ``_low`` and ``_high``, expected_calibration_error; ``paper_``
-        of `PAPER_METRICS` (main rows).
+        calibration_slope, calibration_intercept with ``_low`` and ``_high``, expected_calibration_error,
+        calibration_error_by_chance (of calibrated probabilities); ``paper_`` of `PAPER_METRICS` (main rows).
         Where all splits have the same value, its interval is that of the split with the fewest people.
     """
     made = []
@@ -244,7 +244,8 @@ def _calibration(people, confidence):
     bins = reliability.reliability_bins(*columns, confidence)
     names = [f"{name}{end}" for name in ("slope", "intercept") for end in ("", "_low", "_high")]
     return {f"calibration_{name}": getattr(found, name) for name in names} | {
-        "expected_calibration_error": reliability.expected_calibration_error(bins)
+        "expected_calibration_error": reliability.expected_calibration_error(bins),
+        "calibration_error_by_chance": reliability.error_by_chance(bins),
     }
 
 

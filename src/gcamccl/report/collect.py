@@ -65,7 +65,12 @@ TABLES = {
         "table3": (
             *("method", "features", "kind", "label", "n_splits", "n_permutations", "n_test", "interval", "confidence"),
             *("accuracy_mean", "accuracy_low", "accuracy_high", "accuracy_permuted", "accuracy_p", "brier_mean"),
-            *("calibration_slope", "calibration_intercept", "expected_calibration_error"),
+            *(
+                "calibration_slope",
+                "calibration_intercept",
+                "expected_calibration_error",
+                "calibration_error_by_chance",
+            ),
             *("paper_accuracy", "paper_sensitivity", "paper_specificity", "paper_f1"),
         ),
         "differences": ("method", "features", "kind", "label", "metric", "difference", "low", "high", "p", "p_holm"),

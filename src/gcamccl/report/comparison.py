@@ -14,7 +14,7 @@ SIMPLE = ("svm", "logist")  # linear, or with a kernel that is chosen against li
 ABOVE_PERMUTED = 0.05  # accuracy that is hardly above that of permuted labels
 FEW_SPLITS = 10  # the interval's width itself rests on J - 1 degrees of freedom
 FEW_PERMUTATIONS = 19  # p can just reach 0.05
-POOR_CALIBRATION = 0.1  # expected calibration error
+POOR_CALIBRATION, BY_CHANCE = 0.1, 2  # expected calibration error, and times what calibrated probabilities have
 NULL_ERRORS = 3  # standard errors of the permuted labels' mean from chance
 SVMS = ("svm", "ccl_svm", "mlp_svm")  # their margins become probabilities by a logistic function (Platt)
 RAW = (
@@ -280,14 +280,14 @@ def _one_view(results, table3, own):
 
 def _calibration(row):
     slope, low, high = (row[f"calibration_slope{end}"] for end in ("", "_low", "_high"))
-    error = row["expected_calibration_error"]
+    error, chance = row["expected_calibration_error"], row["calibration_error_by_chance"]
     uneven = low > 1 or high < 1
-    if uneven or error > POOR_CALIBRATION:
+    if uneven or error > max(POOR_CALIBRATION, BY_CHANCE * chance):
         which = "too extreme" if slope < 1 else "too cautious" if slope > 1 else "not what they say"
         text = f"calibration slope {slope:.2f} ({_interval(low, high)}; 1 is calibrated), " if slope == slope else ""
         yield (
             f"gCAM-CCL's probabilities are {which if uneven else 'not what they say'}: {text}expected calibration "
-            f"error {error:.3f}. Use its decisions, not its probabilities."
+            f"error {error:.3f} (calibrated ones would have {chance:.3f}). Use its decisions, not its probabilities."
         )
 
 
@@ -364,6 +364,7 @@ def calibration_for_page(table3):
         values = zip(*(table3[f"calibration_{name}{end}"] for end in ("", "_low", "_high")), strict=True)
         shown[name] = [f"{a:.3f} [{b:.3f}, {c:.3f}]" if a == a else None for a, b, c in values]
     shown["expected calibration error"] = table3["expected_calibration_error"]
+    shown["of calibrated ones"] = table3["calibration_error_by_chance"]
     own, svm = table3["method"].eq("gcamccl"), table3["method"].isin(SVMS)
     kinds = np.select([own, svm], ["raw network outputs", "fitted on the validation part"], "the model's own")
     return shown.assign(probabilities=kinds)

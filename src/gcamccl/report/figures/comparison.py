@@ -111,12 +111,19 @@ def classifiers(table, metrics, chance):
         if metric == "accuracy":
             axis.axvline(chance, color="#555555", lw=0.8, ls=":")
         axis.set_title(comparison.NAMES.get(metric, metric))
-        axis.set_xlim(-0.03, 1.03)
-        axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+        axis.set_xlim(_lowest(table, nulls), 1.03)
     _frame(axes, table, where, starts)
     handles, labels = axes[0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
     return drawing
+
+
+def _lowest(table, nulls):
+    """Left end of the axes: what is drawn begins a little further right, 0.3 at most."""
+    drawn = table[[f"{metric}_{part}" for metric in METRICS for part in ("mean", "low", "permuted")]]
+    values = [drawn.to_numpy(float).ravel(), *(null[list(METRICS)].to_numpy().ravel() for null in nulls if len(null))]
+    return min(0.3, np.nanmin(np.concatenate(values))) - 0.03
 
 
 def differences(table, confidence):
@@ -192,7 +199,7 @@ def calibration(bins, table3):
     lines = -(-len(rows) // columns)
     drawing, axes = style.figure(
         max(1.9 * columns, 4.2),
-        2.15 * lines + 0.4,
+        2.3 * lines + 0.4,
         rows=lines,
         columns=columns,
         squeeze=False,
@@ -211,19 +218,10 @@ def calibration(bins, table3):
         axis.scatter(
             own["p_high"], own["observed"], s=8 + 130 * share, color=colour, edgecolor="white", lw=0.5, zorder=3
         )
-        axis.set_title(f"{row.label}, raw outputs" if network else row.label, fontsize=8.5)
-        axis.text(
-            0.04,
-            0.96,
-            "slope "
-            + (f"{row.calibration_slope:.2f}" if row.calibration_slope == row.calibration_slope else "none")
-            + f"\nECE {row.expected_calibration_error:.2f}",
-            transform=axis.transAxes,
-            va="top",
-            fontsize=7,
-            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
-            zorder=4,
-        )
+        axis.set_title(f"{row.label}, raw outputs" if network else row.label, fontsize=8.5, pad=14)
+        slope = f"{row.calibration_slope:.2f}" if row.calibration_slope == row.calibration_slope else "none"
+        text = f"slope {slope}, ECE {row.expected_calibration_error:.2f}"
+        axis.text(0.5, 1.03, text, transform=axis.transAxes, ha="center", fontsize=7.5)
         axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axis.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
