@@ -92,7 +92,10 @@ def test_the_summary_has_the_tables_numbers(good):
 @pytest.mark.parametrize(
     ("change", "warning"),
     [
-        ({"n_splits": 4}, "Only 4 splits: the interval's width is itself uncertain. With 30 test people"),
+        (
+            {"n_splits": 4},
+            "Only 4 splits: intervals rest on 3 degrees of freedom, very wide or by luck too short. With 30",
+        ),
         ({"balanced_accuracy_low": 0.49}, "the interval includes 0.5, which is chance"),
         ({"accuracy_permuted": 0.95}, "did not learn the groups"),
         ({"n_permutations": 5}, "5 permutations of the labels cannot give a p below 0.17"),
@@ -125,8 +128,18 @@ def test_warnings_on_gcamccl_itself(good, change, warning):
         ("rf", BOTH, {"difference": -0.1, "low": -0.2, "high": -0.01}, "gCAM-CCL is the less accurate one."),
         ("logist", BOTH, {"difference": -0.01, "low": -0.2, "high": 0.1}, "a simpler model is at least as accurate"),
         ("logist", BOTH, {"difference": -0.01, "low": np.nan, "high": np.nan}, "(p = "),
-        ("confounds", "motion", {"difference": 0.1, "low": -0.01, "high": 0.2}, "Head motion alone: accuracy"),
-        ("confounds", "all", {"difference": -0.1, "low": np.nan, "high": np.nan}, "All confounds alone: accuracy"),
+        (
+            "confounds",
+            "motion",
+            {"difference": 0.1, "low": -0.01, "high": 0.2},
+            "is not shown to know more than head motion 0.",
+        ),
+        (
+            "confounds",
+            "all",
+            {"difference": -0.1, "low": np.nan, "high": np.nan},
+            "is not shown to know more than all confounds 0.",
+        ),
         ("gcamccl", "snps", {"difference": 0.0, "low": -0.1, "high": 0.1}, "SNPs alone is as accurate as both"),
     ],
 )

@@ -230,7 +230,11 @@ def _permutations(row):
 def _precision(row):
     splits = int(row["n_splits"])
     if splits < FEW_SPLITS:
-        what = "the interval is that of one test part" if splits == 1 else "the interval's width is itself uncertain"
+        what = (
+            "the interval is that of one test part"
+            if splits == 1
+            else f"intervals rest on {splits - 1} degree{'s' * (splits > 2)} of freedom, very wide or by luck too short"
+        )
         yield (
             f"Only {splits} split{'s' * (splits > 1)}: {what}. With {row['n_test']:.0f} test people the accuracy of "
             f"one split has a standard error of {one_split_error(row):.3f}."
@@ -257,13 +261,17 @@ def _beaten(results, table3, own):
 
 
 def _doubtful_confounds(results, table3, own):
+    parts = []
     for _, row in table3[table3["kind"] == "confound"].iterrows():
         found = difference(results, row)
         if as_good(found):
-            yield (
-                f"{row['label']} alone: accuracy {estimate(row, confidence=False)}. gCAM-CCL is not shown to be better "
-                f"({difference_words(found, own['confidence'])}): it may know nothing but that."
-            )
+            words = difference_words(found, own["confidence"])
+            parts.append(f"{_lower(row['label'])} {row['accuracy_mean']:.3f}, gCAM-CCL minus it {words}")
+    if parts:
+        yield (
+            f"Confounds alone: gCAM-CCL ({own['accuracy_mean']:.3f}) is not shown to know more than "
+            f"{'; '.join(parts)}. It may know nothing but that."
+        )
 
 
 def _one_view(results, table3, own):

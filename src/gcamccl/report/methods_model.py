@@ -137,7 +137,7 @@ def _classifiers(results, settings):
     if others.str.startswith("CCL+").any():
         yield "CCL+ classifiers take the network's embeddings as features."
     if (table["kind"] == "view_alone").any():
-        yield "Each view alone: the same, refitted on that view; of gCAM-CCL and CCL+ its branch's output."
+        yield "Each view alone: fitted anew on that view; gCAM-CCL: its branch's output, CCL+: its branch's embedding."
     confounds = table[(table["kind"] == "confound") & (table["features"] != "all")]["label"]
     if len(confounds):
         names = [name.lower() for name in confounds]
