@@ -131,6 +131,7 @@ NOTES = {
         "Slope 1 and intercept 0 (with the slope held at 1) are calibrated; slope below 1: too extreme. Over the test "
         "people of all splits, intervals clustered by person. The file has the bins of the figure."
     ),
+    "replicates": "Permutation 0: the true labels. Epochs count from 0 here, from 1 in text and figure.",
     "selection": "n/a: no permuted labels were run.",
     "edges": FEATURES,
     "snps": FEATURES,
