@@ -4,11 +4,7 @@
 
 rule activation:
     input:
-        "<cohort>/cohort.tsv",
-        "<cohort>/fc.npy",
-        "<cohort>/dosage.npy",
-        "<cohort>/splits.npy",
-        "<cohort>/labels.npy",
+        COHORT_FILES,
         models="<train>/replicates-{replicates}/models.safetensors",
         replicates="<train>/replicates-{replicates}/replicates.json",
     output:

@@ -1,26 +1,22 @@
 # cohort: who is in the low and the high group, splits, permuted labels.
-# Needs <connectivity> (fc, people, quality), <genotype_qc> (components, dropped), <eqtl_filter> (dosages), participants.
-# Leaves cohort.tsv, people.tsv and the arrays fc, dosage, splits, labels.npy.
+# Needs <connectivity> (fc, people, quality), <genotype_qc> (components, relatives, dropped), <eqtl_filter> (dosages),
+# of the modalities that the study has, and participants.
+# Leaves cohort.tsv, people.tsv and the arrays fc and dosage (of those modalities), splits, labels.npy.
 
 
 rule cohort:
     input:
-        "<connectivity>/fc.npy",
-        "<connectivity>/people.tsv",
-        "<connectivity>/group_bold_qc.tsv",
-        "<connectivity>/excluded.tsv",
-        "<genotype_qc>/pca.tsv",
-        "<genotype_qc>/dropped.tsv",
-        "<eqtl_filter>/dosage.npy",
-        "<eqtl_filter>/samples.tsv",
+        files_of(
+            "connectivity", "fc.npy", "people.tsv", "group_bold_qc.tsv", "excluded.tsv"
+        ),
+        files_of(
+            "genotype_qc", "pca.tsv", "dropped.tsv", "relatedness.tsv", "samples.tsv"
+        ),
+        files_of("eqtl_filter", "dosage.npy", "samples.tsv"),
         participants=STUDY.participants,
     output:
-        "<cohort>/cohort.tsv",
+        COHORT_FILES,
         "<cohort>/people.tsv",
-        "<cohort>/fc.npy",
-        "<cohort>/dosage.npy",
-        "<cohort>/splits.npy",
-        "<cohort>/labels.npy",
     log:
         "<cohort>/log.txt",
     benchmark:
@@ -35,13 +31,12 @@ rule cohort:
         program=program("cohort"),
         recipe=recipe("cohort"),
         out=folder,
-        connectivity=folder_of("connectivity"),
-        genotype_qc=folder_of("genotype_qc"),
-        loci=folder_of("eqtl_filter"),
+        folders=stage_options(
+            connectivity="connectivity", genotype_qc="genotype_qc", loci="eqtl_filter"
+        ),
         score=SCORE,
     message:
         "cohort: groups, splits, permutations"
     shell:
-        "python {params.program:q} --connectivity {params.connectivity:q} --genotype-qc {params.genotype_qc:q}"
-        " --loci {params.loci:q} --participants {input.participants:q} --score {params.score:q}"
+        "python {params.program:q} {params.folders} --participants {input.participants:q} --score {params.score:q}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

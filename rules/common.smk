@@ -21,9 +21,10 @@ os.environ.update(
 from gcamccl import bids
 from gcamccl.genotype_qc import sources
 from gcamccl.simulate import layout
-from gcamccl.workflow import artifacts, impute_files, runs
+from gcamccl.workflow import artifacts, impute_files, modalities, runs
 from gcamccl.workflow.config import check, plain
 from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.stages import NAMES
 from gcamccl.workflow.study import (
     SCAN_FILES,
     portable,
@@ -42,17 +43,18 @@ RESULTS = "results"
 
 
 def planned():
-    """Checked configuration, artifact folders and participants; stops with one readable message if input is wrong."""
+    """Checked configuration, what the study has, recipes, participants, files; one readable message if input is wrong."""
     try:
         settings = plain(config)
         settings["study"]["simulated"] |= FETCH_ONLY
         check(settings)
         wants_events = settings["connectivity"]["task_regressors"] != "none"
         if settings["study"]["simulated"]:
-            recipes = artifacts.recipes(settings)
+            has = modalities.require(settings)
+            recipes = artifacts.recipes(settings, modalities=has)
             home = f"{RESULTS}/simulate/{artifacts.digest(recipes['simulate'])}"
             people = layout.participants(settings["simulate"], home)
-            study = layout.study_files(settings["study"]["chromosomes"], home)
+            study = layout.study_files(settings["study"]["chromosomes"], home, has)
             study["genotype_files"] = [
                 f"{prefix}{suffix}"
                 for prefix in study["genotypes"]
@@ -61,16 +63,21 @@ def planned():
             study["known_files"] = [
                 study["reference_panel"].format(chrom=chrom)
                 for chrom in study["chromosomes"]
+                if "snps" in has
             ]
         else:
             study = dict(settings["study"], truth=None)
-            impute_files.check(settings["impute"]["method"], study)
             people = read_participants(study["participants"], study["score"])
+            has = modalities.require(settings, people)
+            if "snps" in has:
+                impute_files.check(settings["impute"]["method"], study)
+            else:  # nothing reads them then, whether or not they are there
+                study |= dict.fromkeys(layout.GENETIC_FILES) | {"gene_sets": []}
             for row in people:
                 row["scan"] = scan_key(row)
                 used = wants_events and row["events"]
                 row["events"] = portable(row["events"]) if used else None
-            recipes = artifacts.recipes(settings, people)
+            recipes = artifacts.recipes(settings, people, has)
             study["genotype_files"] = [
                 str(file)
                 for source in sources.find(study["genotypes"], study["chromosomes"])
@@ -82,7 +89,9 @@ def planned():
                 for file in sources.per_chromosome(known, study["chromosomes"])
             ]
             study["gtex_eqtl_files"] = sorted(
-                glob(os.path.join(study["gtex_eqtl"], "*signif*pairs*"))
+                glob(os.path.join(study["gtex_eqtl"] or "", "*signif*pairs*"))
+                if "snps" in has
+                else []
             )
         if wants_events:
             require_events(
@@ -95,10 +104,11 @@ def planned():
             )
     except InputError as error:
         sys.exit(f"ERROR: {error}")
-    return settings, recipes, people, SimpleNamespace(**study)
+    return settings, has, recipes, people, SimpleNamespace(**study)
 
 
-CONFIG, RECIPES, PARTICIPANTS, STUDY = planned()
+CONFIG, MODALITIES, RECIPES, PARTICIPANTS, STUDY = planned()
+# Of the stages that take part: those about a modality that the study lacks do not, and nothing asks for their files.
 KEYS = {stage: artifacts.digest(recipe) for stage, recipe in RECIPES.items()}
 CHROMOSOMES = CONFIG["study"]["chromosomes"]
 BY_ID = {row["participant_id"]: row for row in PARTICIPANTS}
@@ -121,8 +131,23 @@ REPLICATE_RANGES = [
 ]
 
 
+# Files of the cohort that the stages after it read.
+COHORT_FILES = [
+    "<cohort>/cohort.tsv",
+    *(["<cohort>/fc.npy"] if "connectivity" in MODALITIES else []),
+    *(["<cohort>/dosage.npy"] if "snps" in MODALITIES else []),
+    "<cohort>/splits.npy",
+    "<cohort>/labels.npy",
+]
+
+
+def stage_folder(stage):
+    """Folder of a stage's artifact; of a stage that does not take part a name that nothing asks for."""
+    return f"{RESULTS}/{stage}/{KEYS.get(stage, 'absent')}"
+
+
 pathvars:
-    **{stage: f"{RESULTS}/{stage}/{key}" for stage, key in KEYS.items()},
+    **{stage: stage_folder(stage) for stage in NAMES},
 
 
 wildcard_constraints:
@@ -139,9 +164,19 @@ wildcard_constraints:
 SCORE = "score" if CONFIG["study"]["simulated"] else CONFIG["study"]["score"]
 
 
-def stage_folder(stage):
-    """Folder of a stage's artifact."""
-    return f"{RESULTS}/{stage}/{KEYS[stage]}"
+def files_of(stage, *names):
+    """Files of a stage as a rule's inputs, none where it does not take part."""
+    return [f"<{stage}>/{name}" for name in names] if stage in KEYS else []
+
+
+def stage_options(**stages):
+    """Options with the folders of those stages that take part, e.g. loci="eqtl_filter"; quoted for the shell."""
+    return shlex.join(
+        word
+        for option, stage in stages.items()
+        if stage in KEYS
+        for word in (f"--{option.replace('_', '-')}", stage_folder(stage))
+    )
 
 
 def folder_of(stage):
@@ -164,7 +199,7 @@ def recipe(stage):
 
     A function for params, since Snakemake would fill the {chrom} of a study's file names into a string.
     """
-    text = json.dumps(RECIPES[stage], sort_keys=True)
+    text = json.dumps(RECIPES.get(stage), sort_keys=True)
     return lambda wildcards: text
 
 

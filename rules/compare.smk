@@ -5,11 +5,7 @@
 
 rule compare:
     input:
-        "<cohort>/cohort.tsv",
-        "<cohort>/fc.npy",
-        "<cohort>/dosage.npy",
-        "<cohort>/splits.npy",
-        "<cohort>/labels.npy",
+        COHORT_FILES,
         train=train_shards,
     output:
         "<compare>/{method}/predictions.parquet",

@@ -16,10 +16,10 @@ rule eqtl_filter:
             chrom=CHROMOSOMES,
             suffix=IMPUTED_FILES,
         ),
-        gene_bodies=STUDY.gene_bodies,
+        gene_bodies=STUDY.gene_bodies or [],
         gtex_eqtl=STUDY.gtex_eqtl_files,
         gtex_lookup=STUDY.gtex_lookup or [],
-        gtex_expression=STUDY.gtex_expression,
+        gtex_expression=STUDY.gtex_expression or [],
     output:
         "<eqtl_filter>/dosage.npy",
         "<eqtl_filter>/loci.bed",

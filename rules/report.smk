@@ -1,5 +1,5 @@
 # report: tables, figures and one HTML page about the run.
-# Needs the artifacts of every stage; of preprocess only its jobs' records; of simulated studies, what was planted too.
+# Needs the artifacts of every stage that takes part; of preprocess only its jobs' records; of simulated studies, what was planted too.
 # Leaves report.html (self-contained), figures/*.png and *.svg, tables/*.tsv.
 
 REPORT_FIGURES = {
@@ -23,37 +23,33 @@ REPORT_FIGURES = {
 }
 if CONFIG["study"]["simulated"]:
     REPORT_FIGURES["recovery"] = "simulate"
+# Figures of stages that always take part, which show one modality.
+OF_CONNECTIONS = ["fig2_maps_low", "fig3_maps_high", "fig5_chords", "fig6_brain"]
+OF_SNPS = ["snp_frequency"]
+REPORT_FIGURES = {
+    figure: stage
+    for figure, stage in REPORT_FIGURES.items()
+    if stage in KEYS
+    and ("connectivity" in MODALITIES or figure not in OF_CONNECTIONS)
+    and ("snps" in MODALITIES or figure not in OF_SNPS)
+}
 
 
 rule report:
     input:
-        "<connectivity>/fc.npy",
-        "<connectivity>/people.tsv",
-        "<connectivity>/group_bold_qc.tsv",
-        "<connectivity>/excluded.tsv",
-        "<connectivity>/rois.tsv",
-        "<connectivity>/qc_fc.parquet",
-        "<connectivity>/qc_fc.tsv",
-        "<genotype_qc>/attrition.tsv",
-        "<genotype_qc>/dropped.tsv",
-        "<genotype_qc>/harmonised.tsv",
+        files_of("connectivity", "fc.npy", "rois.tsv", "qc_fc.parquet", "qc_fc.tsv"),
+        files_of("connectivity", "people.tsv", "group_bold_qc.tsv", "excluded.tsv"),
+        files_of("genotype_qc", "attrition.tsv", "dropped.tsv", "harmonised.tsv"),
         expand(
-            "<impute>/chr{chrom}/{name}",
+            files_of("impute", "chr{chrom}/{name}"),
             chrom=CHROMOSOMES,
             name=["summary.json", "concordance.tsv"],
         ),
-        "<genotype_qc>/samples.tsv",
-        "<genotype_qc>/relatedness.tsv",
-        "<genotype_qc>/sex_check.tsv",
-        "<genotype_qc>/hwe_summary.tsv",
-        "<genotype_qc>/eigenvalues.tsv",
-        "<genotype_qc>/notes.tsv",
-        "<eqtl_filter>/snps.tsv",
-        "<eqtl_filter>/attrition.tsv",
-        "<cohort>/cohort.tsv",
+        files_of("genotype_qc", "samples.tsv", "relatedness.tsv", "sex_check.tsv"),
+        files_of("genotype_qc", "hwe_summary.tsv", "eigenvalues.tsv", "notes.tsv"),
+        files_of("eqtl_filter", "snps.tsv", "attrition.tsv"),
+        COHORT_FILES,
         "<cohort>/people.tsv",
-        "<cohort>/fc.npy",
-        "<cohort>/splits.npy",
         expand(
             "<train>/replicates-{replicates}/history.parquet",
             replicates=REPLICATE_RANGES,
@@ -78,18 +74,14 @@ rule report:
             "<activation>/replicates-{replicates}/people.parquet",
             replicates=REPLICATE_RANGES,
         ),
-        "<threshold>/edges_all.parquet",
-        "<threshold>/snps.tsv",
-        "<threshold>/summary.tsv",
-        "<threshold>/genes_low.txt",
-        "<threshold>/genes_high.txt",
-        expand("<enrichment>/{group}/enrichment.tsv", group=["low", "high"]),
+        files_of("threshold", *THRESHOLD_FILES),
+        files_of("enrichment", "low/enrichment.tsv", "high/enrichment.tsv"),
         truth=[STUDY.truth] if STUDY.truth else [],
     output:
         "<report>/report.html",
         "<report>/tables/table3.tsv",
-        "<report>/tables/edges.tsv",
-        "<report>/tables/snps.tsv",
+        ["<report>/tables/edges.tsv"] if "connectivity" in MODALITIES else [],
+        ["<report>/tables/snps.tsv"] if "snps" in MODALITIES else [],
         "<report>/artifact.json",
         ["<report>/tables/planted.tsv"] if CONFIG["study"]["simulated"] else [],
         expand("<report>/figures/{figure}.svg", figure=REPORT_FIGURES),
@@ -115,9 +107,8 @@ rule report:
         program=program("report"),
         recipe=recipe("report"),
         out=folder,
-        folders=" ".join(
-            f"--{stage.replace('_', '-')} {shlex.quote(stage_folder(stage))}"
-            for stage in RECIPES["report"]["upstream"]
+        folders=stage_options(
+            **{stage: stage for stage in RECIPES["report"]["upstream"]}
         ),
         truth=lambda wildcards, input: (
             f"--truth {shlex.quote(str(input.truth))}" if input.truth else ""

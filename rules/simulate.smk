@@ -1,5 +1,6 @@
 # simulate: a study with planted truth (only when study.simulated is true).
-# Needs nothing. Leaves study/ (participants, arrays, reference, GTEx, genes, gene sets, ROI time series) and scans/.
+# Needs nothing. Leaves study/ (participants, arrays, reference, GTEx, genes, gene sets, ROI time series) and scans/, as
+# far as simulate.modalities has them.
 
 if CONFIG["study"]["simulated"]:
 
@@ -8,13 +9,7 @@ if CONFIG["study"]["simulated"]:
             STUDY.truth,
             STUDY.participants,
             GENOTYPE_FILES,
-            expand([STUDY.reference_panel, STUDY.genetic_map], chrom=CHROMOSOMES),
-            expand(f"{STUDY.reference_panel}.tbi", chrom=CHROMOSOMES),
-            STUDY.gtex_eqtl_files,
-            STUDY.gtex_lookup,
-            STUDY.gtex_expression,
-            STUDY.gene_bodies,
-            STUDY.gene_sets,
+            layout.resources(vars(STUDY)),
             [row["timeseries"] for row in PARTICIPANTS if row.get("timeseries")],
             [
                 f"{stage_folder('simulate')}/study/scan_truth/{row['participant_id']}.npz"

@@ -1,18 +1,19 @@
 # threshold: which connections, SNPs and genes are selected.
 # Needs cohort's arrays, connectivity's rois.tsv, eqtl_filter's SNP tables and the maps of all activation shards.
-# Leaves edges.tsv, edges_all.parquet, snps.tsv, genes_low.txt, genes_high.txt, summary.tsv.
+# Leaves edges.tsv, edges_all.parquet (with scans), snps.tsv, genes_low.txt, genes_high.txt (with genotypes), summary.tsv.
+
+THRESHOLD_FILES = [
+    *(["edges.tsv", "edges_all.parquet"] if "connectivity" in MODALITIES else []),
+    *(["snps.tsv", "genes_low.txt", "genes_high.txt"] if "snps" in MODALITIES else []),
+    "summary.tsv",
+]
 
 
 rule threshold:
     input:
-        "<cohort>/cohort.tsv",
-        "<cohort>/fc.npy",
-        "<cohort>/dosage.npy",
-        "<cohort>/splits.npy",
-        "<cohort>/labels.npy",
-        "<connectivity>/rois.tsv",
-        "<eqtl_filter>/snps.tsv",
-        "<eqtl_filter>/snp_gene.tsv",
+        COHORT_FILES,
+        files_of("connectivity", "rois.tsv"),
+        files_of("eqtl_filter", "snps.tsv", "snp_gene.tsv"),
         expand(
             "<activation>/replicates-{replicates}/maps.safetensors",
             replicates=REPLICATE_RANGES,
@@ -22,13 +23,7 @@ rule threshold:
             replicates=REPLICATE_RANGES,
         ),
     output:
-        edges="<threshold>/edges.tsv",
-        edges_all="<threshold>/edges_all.parquet",
-        snps="<threshold>/snps.tsv",
-        genes_low="<threshold>/genes_low.txt",
-        genes_high="<threshold>/genes_high.txt",
-        summary="<threshold>/summary.tsv",
-        record="<threshold>/artifact.json",
+        files_of("threshold", *THRESHOLD_FILES, "artifact.json"),
     log:
         "<threshold>/log.txt",
     benchmark:
@@ -44,8 +39,7 @@ rule threshold:
         recipe=recipe("threshold"),
         out=folder,
         cohort=folder_of("cohort"),
-        connectivity=folder_of("connectivity"),
-        loci=folder_of("eqtl_filter"),
+        folders=stage_options(connectivity="connectivity", loci="eqtl_filter"),
         shards=[
             f"{stage_folder('activation')}/replicates-{replicates}"
             for replicates in REPLICATE_RANGES
@@ -53,6 +47,5 @@ rule threshold:
     message:
         "threshold: connections and SNPs"
     shell:
-        "python {params.program:q} --cohort {params.cohort:q} --connectivity {params.connectivity:q}"
-        " --loci {params.loci:q} --activation {params.shards:q}"
+        "python {params.program:q} --cohort {params.cohort:q} {params.folders} --activation {params.shards:q}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

@@ -4,11 +4,7 @@
 
 rule train:
     input:
-        "<cohort>/cohort.tsv",
-        "<cohort>/fc.npy",
-        "<cohort>/dosage.npy",
-        "<cohort>/splits.npy",
-        "<cohort>/labels.npy",
+        COHORT_FILES,
     output:
         "<train>/replicates-{replicates}/models.safetensors",
         "<train>/replicates-{replicates}/predictions.parquet",

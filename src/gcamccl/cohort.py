@@ -5,10 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from gcamccl.cohort_splits import (  # noqa: F401 (the parts are known by this module's name everywhere)
+    PARTS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    fewest_people,
+    permuted_labels,
+    relative_units,
+    stratified_split,
+)
 from gcamccl.workflow.errors import InputError
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
-PARTS = ("train", "validation", "test")
 MIDDLE = "score between the groups"
 COMPONENTS = tuple(f"pc{number}" for number in range(1, 6))
 CONFOUNDS = ("mean_fd_mm", "max_translation_mm")
@@ -21,6 +29,7 @@ COHORT_COLUMNS = (
     "sex",
     "site",
     "family_id",
+    "relatives",
     *CONFOUNDS,
     *COMPONENTS,
 )
@@ -34,10 +43,12 @@ class Cohort:
     ----------
     table : DataFrame
         Columns `COHORT_COLUMNS`, one row a person in the low or the high group, in the order of the participants
-        table.
-    fc : ndarray of float32 (n, R, R)
-        NaN: ROI missing.
-    dosage : ndarray of float32 (n, L)
+        table. ``relatives``: unit that the splits keep together, missing where there is none. Confounds that the
+        study's modalities cannot tell are missing.
+    fc : ndarray of float32 (n, R, R), or None
+        NaN: ROI missing. None: a study without scans.
+    dosage : ndarray of float32 (n, L), or None
+        None: a study without genotypes.
     labels : ndarray of int8 (1 + permutations, n)
         0 low, 1 high; row 0 the labels, the others permuted.
     splits : ndarray of int8 (splits, n)
@@ -47,11 +58,21 @@ class Cohort:
     """
 
     table: pd.DataFrame
-    fc: np.ndarray
-    dosage: np.ndarray
+    fc: np.ndarray | None
+    dosage: np.ndarray | None
     labels: np.ndarray
     splits: np.ndarray
     people: pd.DataFrame
+
+    @property
+    def n_rois(self):
+        """Number of ROIs; None without scans."""
+        return None if self.fc is None else self.fc.shape[1]
+
+    @property
+    def n_loci(self):
+        """Number of loci; None without genotypes."""
+        return None if self.dosage is None else self.dosage.shape[1]
 
 
 def availability(participants, scanned, genotyped, excluded=None, dropped=None):
@@ -61,10 +82,10 @@ def availability(participants, scanned, genotyped, excluded=None, dropped=None):
     ----------
     participants : list of dict
         Rows of `gcamccl.workflow.study.read_participants`.
-    scanned : list of str
-        participant_id of everybody with connectivity.
-    genotyped : list of str
-        genotype_id of everybody with dosages.
+    scanned : list of str or None
+        participant_id of everybody with connectivity. None: a study without scans, where nobody needs any.
+    genotyped : list of str or None
+        genotype_id of everybody with dosages. None: a study without genotypes.
     excluded, dropped : dict of str to str, optional
         Reasons known from the connectivity stage (by participant_id) and from genotype quality control (by
         genotype_id).
@@ -77,33 +98,29 @@ def availability(participants, scanned, genotyped, excluded=None, dropped=None):
     Raises
     ------
     InputError
-        Connectivity of somebody not in the table, no id in common at all, or a genotype_id that two people share.
+        Connectivity of somebody not in the table, no id in common at all, nobody with both, or a genotype_id that two
+        people share.
     """
     excluded, dropped = excluded or {}, dropped or {}
     known = {row["participant_id"] for row in participants}
-    strangers = [name for name in scanned if name not in known]
+    strangers = [name for name in scanned or () if name not in known]
     if strangers:
         raise InputError(
             "connectivity people.tsv", f"{strangers[0]} is not in the participants table", "use the same table"
         )
-    owner = {}
-    for row in participants:
-        name, genotype = row["participant_id"], row["genotype_id"]
-        if genotype is not None and owner.setdefault(genotype, name) != name:
-            raise InputError(
-                "participants table", f"{owner[genotype]} and {name} share genotype_id {genotype}", "keep one of them"
-            )
-    has_scan, has_genotype, rows = set(scanned), set(genotyped), []
+    if genotyped is not None:
+        _distinct_genotypes(participants)
+    has_scan, has_genotype, rows = set(scanned or ()), set(genotyped or ()), []
     for row in participants:
         name, genotype = row["participant_id"], row["genotype_id"]
         reasons = []
         if row["score"] is None or not np.isfinite(row["score"]):
             reasons.append("no score")
-        if name not in has_scan:
+        if scanned is not None and name not in has_scan:
             reasons.append(f"no connectivity: {excluded.get(name, 'no scan')}")
-        if genotype is None:
+        if genotyped is not None and genotype is None:
             reasons.append("no genotypes: no genotype_id")
-        elif genotype not in has_genotype:
+        elif genotyped is not None and genotype not in has_genotype:
             reasons.append(f"no genotypes: {dropped.get(genotype, 'not among the samples after quality control')}")
         rows.append(
             {
@@ -116,18 +133,55 @@ def availability(participants, scanned, genotyped, excluded=None, dropped=None):
             }
         )
     table = pd.DataFrame(rows)
-    for column, what, ids in (
-        ("has_connectivity", "participant_id", scanned),
-        ("has_genotypes", "genotype_id", genotyped),
+    _something_in_common(table, scanned, genotyped)
+    return table
+
+
+def _distinct_genotypes(participants):
+    """Two people with one genotype_id are an InputError."""
+    owner = {}
+    for row in participants:
+        name, genotype = row["participant_id"], row["genotype_id"]
+        if genotype is not None and owner.setdefault(genotype, name) != name:
+            raise InputError(
+                "participants table", f"{owner[genotype]} and {name} share genotype_id {genotype}", "keep one of them"
+            )
+
+
+def _something_in_common(table, scanned, genotyped):
+    """Ids that differ everywhere are not missing data but a mistake: say what they look like on either side."""
+    for what, column, ids, source, todo in (
+        ("participant_id", "has_connectivity", scanned, "connectivity", "give the table that the scans were named by"),
+        (
+            "genotype_id",
+            "has_genotypes",
+            genotyped,
+            "genotypes",
+            "write into the column genotype_id the ids (IID) that the people have in the genotype files",
+        ),
     ):
-        if not table[column].any():
-            here = next((value for value in table[what] if value is not None), "none")
+        if ids is not None and not table[column].any():
             raise InputError(
                 "participants table",
-                f"no {what} matches {column.removeprefix('has_')}",
-                f"here e.g. {here}, there e.g. {next(iter(ids), 'none')}",
+                f"no {what} matches {source}: here e.g. {_some(table[what])}, there e.g. {_some(ids)}",
+                todo,
             )
-    return table
+    both = table["has_connectivity"] & table["has_genotypes"]
+    if scanned is not None and genotyped is not None and not both.any():
+        ends = [
+            _some(table.loc[table[column], "participant_id"] + " (" + table.loc[table[column], "genotype_id"] + ")")
+            for column in ("has_connectivity", "has_genotypes")
+        ]
+        raise InputError(
+            "participants table",
+            f"nobody has both connectivity and genotypes: connectivity have e.g. {ends[0]}, genotypes e.g. {ends[1]}",
+            "correct the column genotype_id so that it names each person's own sample",
+        )
+
+
+def _some(ids, number=3):
+    """The first few ids, for a message."""
+    return ", ".join([str(name) for name in ids if isinstance(name, str)][:number]) or "none"
 
 
 def tails(scores, names, tail_fraction):
@@ -158,7 +212,7 @@ def tails(scores, names, tail_fraction):
     if count < 1:
         raise InputError(
             "cohort",
-            f"{tail_fraction:g} of {len(scores)} people with score, connectivity and genotypes leaves an empty group",
+            f"{tail_fraction:g} of {len(scores)} people with score and modalities leaves an empty group",
             "add people or raise cohort.tail_fraction",
         )
     order = sorted(range(len(scores)), key=lambda row: (scores[row], names[row]))
@@ -174,78 +228,7 @@ def tails(scores, names, tail_fraction):
     return group
 
 
-def stratified_split(labels, fractions, rng):
-    """One random split that keeps the share of each class in each part (paper, section III-C).
-
-    Parameters
-    ----------
-    labels : ndarray of int (n,)
-        0 and 1.
-    fractions : tuple of float
-        Train, validation, test. Of each class, validation and test get their share rounded to the nearest whole
-        person, train the others.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of int8 (n,)
-
-    Raises
-    ------
-    InputError
-        A part would lack a class, or train have fewer than two people of it.
-    """
-    split = np.full(len(labels), TRAIN, np.int8)
-    for label, name in enumerate(("low", "high")):
-        rows = np.flatnonzero(labels == label)
-        validation, test = (int(np.floor(share * len(rows) + 0.5)) for share in fractions[1:])
-        if min(validation, test) < 1 or len(rows) - validation - test < 2:
-            raise InputError(
-                "cohort",
-                f"the {name} group has {len(rows)} people, too few for train, validation and test parts of "
-                f"{', '.join(f'{share:g}' for share in fractions)}",
-                "add people or change cohort.tail_fraction or the fractions",
-            )
-        rows = rng.permutation(rows)
-        split[rows[:validation]] = VALIDATION
-        split[rows[validation : validation + test]] = TEST
-    return split
-
-
-def permuted_labels(labels, family, site, rng):
-    """Labels permuted where people are exchangeable.
-
-    A family is a unit (people without one are families of one). Units exchange their labels as a whole with units of
-    the same size at the same sites; within a unit, people of one site exchange theirs. With no family and no site
-    given, this is a plain permutation. Counts of the two classes never change.
-
-    Parameters
-    ----------
-    labels : ndarray of int8 (n,)
-    family, site : sequence of str or None, length n
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of int8 (n,)
-    """
-    units = {}
-    for row in range(len(labels)):
-        units.setdefault((0, family[row]) if isinstance(family[row], str) else (1, row), []).append(row)
-    place = [value if isinstance(value, str) else "" for value in site]
-    alike = {}
-    for rows in units.values():
-        # Two independent orders within each site, one to give labels from and one to take them in.
-        giving, taking = (sorted(rng.permutation(rows), key=lambda row: place[row]) for _ in range(2))
-        alike.setdefault(tuple(place[row] for row in giving), []).append((giving, taking))
-    result = labels.copy()
-    for members in alike.values():
-        giving, taking = (np.array(rows) for rows in zip(*members, strict=True))
-        result[taking] = labels[giving[rng.permutation(len(giving))]]
-    return result
-
-
-def join(participants, connectivity, loci, settings, excluded=None, dropped=None):
+def join(participants, connectivity, loci, settings, excluded=None, dropped=None, pairs=None):
     """The cohort, its splits and permuted labels.
 
     Split s depends on the seed and s only, permutation p on the seed and p only: asking for more of either keeps the
@@ -255,25 +238,34 @@ def join(participants, connectivity, loci, settings, excluded=None, dropped=None
     ----------
     participants : list of dict
         Rows of `gcamccl.workflow.study.read_participants`.
-    connectivity : tuple
+    connectivity : tuple or None
         ``(names, fc, quality)``: participant_id of the rows of ``fc`` (people, R, R), and a DataFrame indexed by
-        participant_id with the columns `CONFOUNDS`.
-    loci : tuple
+        participant_id with the columns `CONFOUNDS`. None: a study without scans.
+    loci : tuple or None
         ``(samples, dosage, components)``: genotype_id of the rows of ``dosage`` (samples, L), and a DataFrame indexed
-        by genotype_id with the columns `COMPONENTS`.
+        by genotype_id with the columns `COMPONENTS`. None: a study without genotypes.
     settings : dict
         The config section ``cohort``.
     excluded, dropped : dict of str to str, optional
         As in `availability`.
+    pairs : DataFrame, optional
+        ``genotype_qc/relatedness.tsv``, for `gcamccl.cohort_splits.relative_units`.
 
     Returns
     -------
     Cohort
+
+    Raises
+    ------
+    InputError
+        Ids that do not fit together, too few people, or relatives that leave a part without one of the groups.
     """
-    names, fc, quality = connectivity
-    samples, dosage, components = loci
+    names, fc, quality = connectivity or (None, None, pd.DataFrame())
+    samples, dosage, components = loci or (None, None, pd.DataFrame())
     people = availability(participants, names, samples, excluded, dropped)
     usable = np.flatnonzero(people["reason"].isna())
+    fractions = tuple(settings[f"{part}_fraction"] for part in PARTS)
+    _enough(len(usable), len(people), settings["tail_fraction"], fractions)
     scores = people["score"].to_numpy()[usable]
     group = tails(scores, people["participant_id"].to_numpy()[usable], settings["tail_fraction"])
     words = np.array(["low", "high", "middle"])[group]  # -1 is the last
@@ -287,26 +279,48 @@ def join(participants, connectivity, loci, settings, excluded=None, dropped=None
     table = people.loc[chosen, ["participant_id", "genotype_id", "score", "group"]].reset_index(drop=True)
     for column in ("age", "sex", "site", "family_id"):
         table[column] = [by_id[name][column] for name in table["participant_id"]]
+    together = settings["relatives_together"]
+    table["relatives"] = relative_units(table, pairs, settings["max_kinship"]) if together else None
     table = table.join(quality.reindex(columns=CONFOUNDS), on="participant_id")
     table = table.join(components.reindex(columns=COMPONENTS), on="genotype_id")
 
-    scan_row = {name: row for row, name in enumerate(names)}
-    sample_row = {name: row for row, name in enumerate(samples)}
-    fractions = tuple(settings[f"{part}_fraction"] for part in PARTS)
     seed = settings["seed"]
     splits = [
-        stratified_split(labels, fractions, np.random.default_rng([seed, 0, number]))
+        stratified_split(labels, fractions, np.random.default_rng([seed, 0, number]), table["relatives"])
         for number in range(settings["splits"])
     ]
+    unit = table["relatives" if together else "family_id"]
     permuted = [
-        permuted_labels(labels, table["family_id"], table["site"], np.random.default_rng([seed, 1, number]))
+        permuted_labels(labels, unit, table["site"], np.random.default_rng([seed, 1, number]))
         for number in range(settings["permutations"])
     ]
     return Cohort(
         table[list(COHORT_COLUMNS)],
-        np.ascontiguousarray(fc[[scan_row[name] for name in table["participant_id"]]], dtype=np.float32),
-        np.ascontiguousarray(dosage[[sample_row[name] for name in table["genotype_id"]]], dtype=np.float32),
+        _rows(fc, names, table["participant_id"]),
+        _rows(dosage, samples, table["genotype_id"]),
         np.stack([labels, *permuted]),
         np.stack(splits),
         people[["participant_id", "score", "has_connectivity", "has_genotypes", "group", "reason"]],
     )
+
+
+def _enough(usable, total, tail_fraction, fractions):
+    """Fewer people than the splits need is an InputError that says how many that is."""
+    each = fewest_people(fractions)
+    needed = int(np.ceil(each / tail_fraction - 1e-9))
+    if usable < needed:
+        raise InputError(
+            "cohort",
+            f"{usable} of {total} people have score and modalities, so {int(tail_fraction * usable + 1e-9)} come into "
+            f"each group; splits of {', '.join(f'{share:g}' for share in fractions)} need {each}, that is {needed} "
+            f"people at a cohort.tail_fraction of {tail_fraction:g}",
+            "add people, raise cohort.tail_fraction or change the fractions",
+        )
+
+
+def _rows(array, names, wanted):
+    """Rows of a view's array in the order of the cohort, float32; None stays None."""
+    if array is None:
+        return None
+    place = {name: row for row, name in enumerate(names)}
+    return np.ascontiguousarray(array[[place[name] for name in wanted]], dtype=np.float32)

@@ -9,8 +9,16 @@ from gcamccl.cohort import COHORT_COLUMNS, COMPONENTS, CONFOUNDS, Cohort
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv, write_tsv
 
-INPUTS = ("cohort.tsv", "fc.npy", "dosage.npy", "splits.npy", "labels.npy")
-TEXT = ("participant_id", "genotype_id", "sex", "site", "family_id")
+ARRAYS = {"connectivity": "fc.npy", "snps": "dosage.npy"}  # view -> its array; a study may have one only
+TEXT = ("participant_id", "genotype_id", "sex", "site", "family_id", "relatives")
+PAIR_COLUMNS = ("genotype_id_1", "genotype_id_2", "kinship", "relation", "flag")
+
+
+def input_files(folder):
+    """Files of a cohort that others read: the tables, and the arrays of the views it has."""
+    folder = Path(folder)
+    views = [folder / name for name in ARRAYS.values() if (folder / name).exists()]
+    return [folder / "cohort.tsv", *views, folder / "splits.npy", folder / "labels.npy"]
 
 
 def load_array(path, dimensions):
@@ -42,15 +50,19 @@ def check_connectivity(path, fc):
             raise InputError(path, f"row {row} has a diagonal other than 0", "run the connectivity stage again")
 
 
-def check_dosage(path, dosage):
-    """No dosage is missing, and all are between 0 and 2."""
+def check_dosage(path, dosage, samples=None):
+    """No dosage is missing, and all are between 0 and 2; `samples` name the rows."""
     if not dosage.shape[1]:
         raise InputError(path, "no loci", "loosen the eqtl_filter settings")
     bad = ~((dosage >= 0) & (dosage <= 2))  # NaN is bad too
     if bad.any():
         row, locus = np.argwhere(bad)[0]
+        name = f" ({samples[row]})" if samples is not None else ""
         raise InputError(
-            path, f"row {row}, locus {locus} is {dosage[row, locus]}, not a dosage from 0 to 2", "impute first"
+            path,
+            f"row {row}{name}, locus {locus} is {dosage[row, locus]}, not a dosage from 0 to 2; {int(bad.sum())} such "
+            "values (rows and loci count from 0)",
+            "impute first",
         )
 
 
@@ -93,12 +105,30 @@ def read_loci(folder, genotype_qc):
     dosage = load_array(files[0], 2)
     samples = read_tsv(files[1], columns=["genotype_id"], dtype=str)["genotype_id"].tolist()
     _same_length(files[0], len(dosage), files[1], len(samples))
-    check_dosage(files[0], dosage)
+    check_dosage(files[0], dosage, samples)
     components = read_tsv(files[2], columns=["genotype_id"], dtype={"genotype_id": str})
     components = components.set_index("genotype_id").reindex(columns=COMPONENTS)
     dropped = read_tsv(files[3], columns=["kind", "id", "step", "reason"], dtype=str)
     dropped = dropped[dropped["kind"] == "sample"]
     return (samples, dosage, components), _reasons(dropped["id"], dropped["step"] + ": " + dropped["reason"]), files
+
+
+def read_relatives(genotype_qc):
+    """Pairs of relatives, and who has which flag.
+
+    Returns
+    -------
+    pairs : DataFrame
+        ``relatedness.tsv``: at least `PAIR_COLUMNS`.
+    flags : Series of str
+        ``samples.tsv``: flags joined by ``;``, by genotype_id; those without one left out.
+    files : list of Path
+    """
+    files = [Path(genotype_qc) / name for name in ("relatedness.tsv", "samples.tsv")]
+    text = dict.fromkeys(("genotype_id_1", "genotype_id_2", "relation", "flag"), str)
+    pairs = read_tsv(files[0], columns=PAIR_COLUMNS, dtype={**text, "kinship": float})
+    samples = read_tsv(files[1], columns=["genotype_id", "flags"], dtype={"genotype_id": str, "flags": str})
+    return pairs, samples.set_index("genotype_id")["flags"].dropna(), files
 
 
 def _same_length(array_path, rows, table_path, lines):
@@ -127,7 +157,8 @@ def write_cohort(cohort, path):
     write_tsv(path("cohort.tsv"), cohort.table)
     write_tsv(path("people.tsv"), cohort.people)
     for name in ("fc", "dosage", "splits", "labels"):
-        np.save(path(f"{name}.npy"), getattr(cohort, name), allow_pickle=False)
+        if getattr(cohort, name) is not None:
+            np.save(path(f"{name}.npy"), getattr(cohort, name), allow_pickle=False)
 
 
 def read_cohort(folder):
@@ -136,7 +167,7 @@ def read_cohort(folder):
     Returns
     -------
     Cohort
-        With ``people`` None.
+        With ``people`` None; ``fc`` or ``dosage`` None where the study has one modality.
 
     Raises
     ------
@@ -144,19 +175,25 @@ def read_cohort(folder):
         A file is missing or broken, shapes disagree, or a value is out of its range.
     """
     folder = Path(folder)
-    paths = {name: folder / name for name in INPUTS}
+    paths = {path.name: path for path in input_files(folder)}
     table = read_tsv(paths["cohort.tsv"], columns=COHORT_COLUMNS, dtype=dict.fromkeys(TEXT, str))
-    fc, dosage = load_array(paths["fc.npy"], 3), load_array(paths["dosage.npy"], 2)
+    fc = load_array(paths["fc.npy"], 3) if "fc.npy" in paths else None
+    dosage = load_array(paths["dosage.npy"], 2) if "dosage.npy" in paths else None
+    if fc is None and dosage is None:
+        raise InputError(folder, "neither fc.npy nor dosage.npy is there", "run the cohort stage again")
     splits, labels = load_array(paths["splits.npy"], 2), load_array(paths["labels.npy"], 2)
     for name, count in (
-        ("fc.npy", len(fc)),
-        ("dosage.npy", len(dosage)),
+        ("fc.npy", None if fc is None else len(fc)),
+        ("dosage.npy", None if dosage is None else len(dosage)),
         ("splits.npy", splits.shape[1]),
         ("labels.npy", labels.shape[1]),
     ):
-        _same_length(paths[name], count, paths["cohort.tsv"], len(table))
-    check_connectivity(paths["fc.npy"], fc)
-    check_dosage(paths["dosage.npy"], dosage)
+        if count is not None:
+            _same_length(paths[name], count, paths["cohort.tsv"], len(table))
+    if fc is not None:
+        check_connectivity(paths["fc.npy"], fc)
+    if dosage is not None:
+        check_dosage(paths["dosage.npy"], dosage)
     if not np.isin(splits, (0, 1, 2)).all():
         raise InputError(paths["splits.npy"], "has values other than 0 train, 1 validation, 2 test")
     if not np.isin(labels, (0, 1)).all():
@@ -164,6 +201,17 @@ def read_cohort(folder):
     if list(table["group"]) != [("low", "high")[label] for label in labels[0]]:
         raise InputError(paths["labels.npy"], "row 0 is not the group of cohort.tsv")
     return Cohort(table, fc, dosage, labels, splits, None)
+
+
+def require_views(cohort, views):
+    """Stop if a view of ``train.views`` is not among the cohort's: InputError that says which there are."""
+    arrays = {"connectivity": cohort.fc, "snps": cohort.dosage}
+    absent = [view for view in views if arrays[view] is None]
+    if absent:
+        there = [view for view, array in arrays.items() if array is not None]
+        raise InputError(
+            "train.views", f"names {', '.join(absent)}, which this cohort lacks", f"it has {', '.join(there)}"
+        )
 
 
 def replicate_parts(cohort, replicate):

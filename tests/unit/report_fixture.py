@@ -273,6 +273,7 @@ def groups(folder, people, n_rois, rng):
     cohort["genotype_id"] = cohort["participant_id"].str.replace("sub-", "G")
     cohort["age"], cohort["sex"] = rng.uniform(8, 21, len(cohort)), rng.choice(["F", "M"], len(cohort))
     cohort["mean_fd_mm"] = rng.gamma(3, 0.05, len(cohort)) + 0.2 * (cohort["group"] == "low")
+    cohort["relatives"] = None
     cohort["max_translation_mm"], cohort["pc1"] = rng.gamma(2, 0.4, len(cohort)), rng.standard_normal(len(cohort))
     write_tsv(folder / "cohort.tsv", cohort)
     np.save(folder / "fc.npy", (0.1 * rng.standard_normal((len(cohort), n_rois, n_rois))).astype(np.float32))

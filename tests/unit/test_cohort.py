@@ -19,13 +19,17 @@ from gcamccl.cohort import (
     tails,
 )
 from gcamccl.cohort_files import (
+    input_files,
     read_cohort,
     read_connectivity,
     read_loci,
+    read_relatives,
     replicate_parts,
+    require_views,
     summary,
     write_cohort,
 )
+from gcamccl.cohort_remarks import remarks
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import write_tsv
@@ -93,7 +97,7 @@ def test_splits_are_stratified(low, high):
 
 
 def test_too_few_people_to_split():
-    with pytest.raises(InputError, match="high group has 3 people, too few"):
+    with pytest.raises(InputError, match=r"high group has 3 people, too few.*each group needs 4"):
         stratified_split(np.repeat([0, 1], [40, 3]), (0.7, 0.15, 0.15), np.random.default_rng(0))
 
 
@@ -193,8 +197,12 @@ def test_ids_that_cannot_be():
         availability(participants, ["ghost"], samples)
     with pytest.raises(InputError, match="no participant_id matches connectivity"):
         availability(participants, [], samples)
-    with pytest.raises(InputError, match=r"no genotype_id matches genotypes.*here e\.g\. G000, there e\.g\. 0_G003"):
+    with pytest.raises(InputError, match=r"here e\.g\. G000, G001, G002, there e\.g\. 0_G003, 0_.*column genotype_id"):
         availability(participants, names, [f"0_{name}" for name in samples])
+    with pytest.raises(
+        InputError, match=r"nobody has both.*e\.g\. sub-000 \(G000\), genotypes e\.g\. sub-003 \(G003\)"
+    ):
+        availability(participants, names[:1], samples[:1])
     participants[3]["genotype_id"] = "G000"
     with pytest.raises(InputError, match="sub-000 and sub-003 share genotype_id G000"):
         availability(participants, names, samples)
@@ -278,6 +286,11 @@ def stage_folders(folder, participants, connectivity, loci):
 def test_stage_folders(tmp_path):
     participants, connectivity, loci = study(30)
     stage_folders(tmp_path, participants, connectivity, loci)
+    for column in ("kinship", "relation", "flag"):
+        relatives = pd.DataFrame(columns=["genotype_id_1", "genotype_id_2", "kinship", "relation", "flag"])
+        write_tsv(tmp_path / "genotype_qc/relatedness.tsv", relatives.drop(columns=column))
+        with pytest.raises(InputError, match=rf"relatedness\.tsv.*{column}"):
+            read_relatives(tmp_path / "genotype_qc")
     (names, fc, quality), excluded, files = read_connectivity(tmp_path / "connectivity")
     assert names == connectivity[0]
     assert np.array_equal(fc, connectivity[1])
@@ -289,6 +302,11 @@ def test_stage_folders(tmp_path):
     assert samples == loci[0]
     assert np.array_equal(dosage, loci[1])
     assert dropped == {"G9": "mind: s"}
+    spoilt = dosage.copy()
+    spoilt[3, 5] = np.nan
+    np.save(tmp_path / "loci/dosage.npy", spoilt)
+    with pytest.raises(InputError, match=rf"row 3 \({samples[3]}\), locus 5 is nan.*1 such"):
+        read_loci(tmp_path / "loci", tmp_path / "genotype_qc")
     np.save(tmp_path / "loci/dosage.npy", dosage[:-1])
     with pytest.raises(InputError, match=r"29 rows, but .*samples.tsv has 30"):
         read_loci(tmp_path / "loci", tmp_path / "genotype_qc")
@@ -303,3 +321,97 @@ def test_a_family_of_a_unique_size_is_permuted_within():
     }
     assert len(seen) == 6  # 3 places of the low one among a's three, 2 among b's two
     assert all(row[5] == 0 and sum(row[:3]) == 2 and sum(row[3:5]) == 1 for row in seen)
+
+
+def kin(*pairs):
+    """A relatedness.tsv of pairs of numbers."""
+    rows = [(f"G{a:03d}", f"G{b:03d}", 0.25, "full siblings", None) for a, b in pairs]
+    return pd.DataFrame(rows, columns=["genotype_id_1", "genotype_id_2", "kinship", "relation", "flag"])
+
+
+def test_relatives_of_the_cohort_stay_together():
+    participants, connectivity, loci = study()
+    plain = join(participants, connectivity, loci, {**SETTINGS, "splits": 40})
+    assert plain.table["relatives"].isna().all()
+    rows = plain.people.index[plain.people["group"].isin(["low", "high"])].tolist()
+    for row in rows[:3]:
+        participants[row]["family_id"] = "f1"
+    middle = plain.people.index[plain.people["group"] == "middle"][0]
+    participants[middle]["family_id"] = "f2"  # a relative in no group ties nobody
+    participants[rows[9]]["family_id"] = "f2"
+    pairs = kin((rows[2], rows[5]), (rows[7], rows[8]), (rows[9], middle))
+    cohort = join(participants, connectivity, loci, {**SETTINGS, "splits": 40}, pairs=pairs)
+    unit = cohort.table["relatives"]
+    assert [list(own) for own in unit.groupby(unit).indices.values()] == [[0, 1, 2, 5], [7, 8]]
+    for split in cohort.splits:
+        assert len(set(split[[0, 1, 2, 5]])) == len(set(split[[7, 8]])) == 1
+    counts = [np.bincount(split, minlength=3).tolist() for split in cohort.splits]
+    assert counts == [[28, 6, 6]] * 40
+    # Off: as if there were no relatives, but for the families of the label permutations.
+    off = join(participants, connectivity, loci, {**SETTINGS, "splits": 40, "relatives_together": False}, pairs=pairs)
+    assert np.array_equal(off.splits, plain.splits)
+    assert off.table["relatives"].isna().all()
+    labels = off.labels[:, [0, 1, 2]]
+    assert not np.array_equal(off.labels, cohort.labels)
+    assert (np.sort(labels[1:], axis=1) == np.sort(labels[0])).all(), "the only family of three keeps its labels"
+    assert "6 people in 2 units of relatives" in " ".join(remarks(cohort, pairs))
+
+
+def test_relatives_that_are_never_tested_are_told():
+    participants, connectivity, loci = study()
+    rows = join(participants, connectivity, loci, SETTINGS).people.query("group == 'low'").index
+    for row in rows[:9]:
+        participants[row]["family_id"] = "f"
+    cohort = join(participants, connectivity, loci, SETTINGS)
+    assert any(line.startswith("9 people are never tested") for line in remarks(cohort))
+
+
+def test_fewer_people_than_the_splits_need():
+    with pytest.raises(InputError, match=r"19 of 19 people.*3 come into each group; splits of .* need 4, that is 20"):
+        join(*study(19), SETTINGS)
+    assert len(join(*study(20), SETTINGS).table) == 8
+    participants, connectivity, loci = study(40)
+    for row in participants:
+        row["score"] = None
+    with pytest.raises(InputError, match="0 of 40 people have score"):
+        join(participants, connectivity, loci, SETTINGS)
+
+
+@pytest.mark.parametrize("view", ["connectivity", "snps"])
+def test_a_study_with_one_modality(tmp_path, view):
+    participants, connectivity, loci = study()
+    if view == "connectivity":
+        participants = [{**row, "genotype_id": None} for row in participants]
+        cohort = join(participants, connectivity, None, SETTINGS)
+    else:
+        cohort = join(participants, None, loci, SETTINGS)
+    both = join(*study(), SETTINGS)
+    assert list(cohort.table["participant_id"]) == list(both.table["participant_id"])
+    assert np.array_equal(cohort.splits, both.splits)
+    assert tuple(cohort.table.columns) == COHORT_COLUMNS
+    assert cohort.table["pc1" if view == "connectivity" else "mean_fd_mm"].isna().all()
+    assert cohort.table["mean_fd_mm" if view == "connectivity" else "pc1"].notna().all()
+    assert not cohort.people["has_genotypes" if view == "connectivity" else "has_connectivity"].any()
+    assert cohort.people["reason"].dropna().eq(MIDDLE).all()
+    write_cohort(cohort, lambda name: tmp_path / name)
+    again = read_cohort(tmp_path)
+    names = [path.name for path in input_files(tmp_path)]
+    assert names == ["cohort.tsv", "fc.npy" if view == "connectivity" else "dosage.npy", "splits.npy", "labels.npy"]
+    assert (again.n_rois, again.n_loci) == ((ROIS, None) if view == "connectivity" else (None, LOCI))
+    require_views(again, [view])
+    other = "snps" if view == "connectivity" else "connectivity"
+    with pytest.raises(InputError, match=rf"train\.views: names {other}, which this cohort lacks; it has {view}"):
+        require_views(again, ["connectivity", "snps"])
+    for path in input_files(tmp_path)[1:2]:
+        path.unlink()
+    with pytest.raises(InputError, match=r"neither fc\.npy nor dosage\.npy"):
+        read_cohort(tmp_path)
+
+
+def test_missing_connections_are_allowed_and_told():
+    participants, (names, fc, quality), loci = study()
+    assert remarks(join(participants, (names, fc, quality), loci, SETTINGS)) == []
+    fc[:, 2, :] = fc[:, :, 2] = np.nan
+    cohort = join(participants, (names, fc, quality), loci, SETTINGS)
+    assert np.isnan(cohort.fc).any()
+    assert remarks(cohort)[0].startswith("40 people lack connections, 33.33% of all")

@@ -290,6 +290,7 @@ def test_relatives_by_their_genotypes_count_too(results, kinship, found):
     splits[0, :4], splits[0, 4:8] = 0, 2
     one, other = cohort["genotype_id"].iloc[[0, 5]]
     pair = {"genotype_id_1": [one, other], "genotype_id_2": [other, "nobody"], "kinship": [kinship, 0.5]}
+    pair |= {"flag": None, "relation": "full siblings"}
     tables = results.tables | {"genotype_qc/relatedness": pd.DataFrame(pair)}
     tables["cohort/cohort"] = cohort.assign(family_id=None)
     lines = checks.warnings(replace(results, splits=splits, tables=tables), {})["cohort"]

@@ -9,13 +9,17 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from report_fixture import arguments, make_study
 from report_fixture_results import EVIL
+from safetensors.numpy import load_file, save_file
 
+from gcamccl.report.collect import OF_MODALITY
 from gcamccl.report.figure_list import FIGURES
 from gcamccl.workflow.artifacts import ROOT
-from gcamccl.workflow.files import read_tsv
+from gcamccl.workflow.files import read_tsv, write_tsv
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PROBE = """
@@ -104,6 +108,64 @@ def test_page_is_quick_small_and_complete(report):
         assert stage in page.ids
         assert (out / "figures" / f"{name}.png").stat().st_size > 2000
         assert (out / "figures" / f"{name}.svg").read_text().lstrip().startswith("<?xml")
+
+
+@pytest.mark.parametrize("modality", ["connectivity", "snps"])
+def test_a_study_of_one_modality_has_a_page_without_gaps(tmp_path, modality):
+    """No section, figure, table, sentence or method of a modality that the study lacks; everything else as usual."""
+    folders = make_study(tmp_path / "in")
+    one_modality(folders, modality)
+    command = [sys.executable, str(ROOT / "workflow" / "scripts" / "report.py"), *arguments(folders)]
+    done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    of_connections = {"fig2_maps_low", "fig3_maps_high", "fig5_chords", "fig6_brain"}
+    gone = {"snps": of_connections, "connectivity": {"snp_frequency"}}[modality]
+    shown = {name for name, (stage, _) in FIGURES.items() if stage in {*folders, "simulate"} and name not in gone}
+    assert {name.removeprefix("f-") for name in page.ids if name.startswith("f-")} == shown
+    absent = [stage for name, stages in OF_MODALITY.items() if name != modality for stage in stages]
+    assert not set(absent) & set(page.ids)
+    assert set(folders) - {"truth"} <= set(page.ids)
+    words = re.sub(r"<[^>]+>|data:[^\"]*", " ", text.split("<main", 1)[1].split("<script", 1)[0])
+    unsaid = ["SNP", "genotype", "PLINK", "Pathways"] if modality == "connectivity" else ["QC-FC", "fMRIPrep", "scans,"]
+    summary = words.split("preprocess" if modality == "connectivity" else "genotype_qc")[0]
+    methods = words[words.index("Values are those of this run") :].split("References")[0].split("Groups and model")[0]
+    assert not [word for word in unsaid if word in summary or word in methods]
+    tables = {path.stem for path in (tmp_path / "out/tables").glob("*.tsv")}
+    assert ("edges" in tables, "snps" in tables) == (modality == "connectivity", modality == "snps")
+    assert "have score and " + ("connectivity." if modality == "connectivity" else "genotypes.") in words
+
+    command.remove("--cohort")
+    command.remove(str(folders["cohort"]))
+    if modality == "snps":
+        command += ["--cohort", str(folders["cohort"]), "--preprocess", str(tmp_path)]
+        done = subprocess.run([*command, "--out", str(tmp_path / "x")], capture_output=True, text=True, check=False)
+        assert "the folder of connectivity is not given; add --connectivity" in done.stderr
+
+
+def one_modality(folders, modality):
+    """Take from a made-up study all that is about the other modality."""
+    for name, stages in OF_MODALITY.items():
+        for stage in stages if name != modality else ():
+            shutil.rmtree(folders.pop(stage))
+    other = "snps" if modality == "connectivity" else "connectivity"
+    people = read_tsv(folders["cohort"] / "people.tsv")
+    column = "has_genotypes" if other == "snps" else "has_connectivity"
+    kept = people["reason"].isna() | ~people["reason"].astype(str).str.contains(column.removeprefix("has_"))
+    write_tsv(folders["cohort"] / "people.tsv", people[kept].assign(**{column: False}))
+    for path in folders["activation"].rglob("maps.safetensors"):
+        maps = {name: values for name, values in load_file(path).items() if not name.endswith(other)}
+        save_file(maps, path)
+    for path in folders["train"].rglob("predictions.parquet"):
+        pd.read_parquet(path).assign(**{f"p_high_{other}": np.nan}).to_parquet(path)
+    summary = read_tsv(folders["threshold"] / "summary.tsv")
+    write_tsv(folders["threshold"] / "summary.tsv", summary[summary["view"] == modality])
+    gone = ["edges_all.parquet"] if other == "connectivity" else ["snps.tsv", "genes_low.txt", "genes_high.txt"]
+    for name in gone:
+        (folders["threshold"] / name).unlink()
+    if other == "connectivity":
+        (folders["cohort"] / "fc.npy").unlink()
 
 
 def test_page_asks_nothing_of_the_network(report):

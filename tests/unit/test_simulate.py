@@ -50,6 +50,32 @@ def test_the_same_seed_gives_the_same_bits(study, tmp_path):
     assert [name for name in written if sha256(folder / name) != sha256(tmp_path / name)] == []
 
 
+@pytest.mark.parametrize("modality", ["connectivity", "snps"])
+def test_a_study_of_one_modality_has_the_same_people(study, tmp_path, modality):
+    """The files of the modality are those of the whole study; of the other there is nothing."""
+    folder, written, settings = study
+    own = settings | {"modalities": [modality]}
+    names = simulate_study(own, [22], tmp_path, say=lambda text: None)
+    places = {
+        "connectivity": ("timeseries", "scan_truth"),
+        "snps": ("genotypes", "reference", "gtex", "genes", "gene_sets"),
+    }
+    expected = [name for name in written if name.split("/")[1] in places[modality]]
+    tables = ["study/participants.tsv", "study/truth.json", "study/truth_people.tsv"]
+    assert sorted(names) == sorted([*expected, *tables])
+    assert [name for name in expected if sha256(folder / name) != sha256(tmp_path / name)] == []
+    assert sha256(folder / tables[2]) == sha256(tmp_path / tables[2])
+    files = layout.study_files([22], tmp_path, [modality])
+    assert [path for path in layout.resources(files) if path.removeprefix(f"{tmp_path}/") not in names] == []
+    rows = read_participants(files["participants"], check_files=False)
+    whole = read_participants(layout.study_files([22], folder)["participants"], check_files=False)
+    assert [row["score"] for row in rows] == [row["score"] for row in whole]
+    assert [row["genotype_id"] is not None for row in rows] == [modality == "snps"] * 60
+    assert [bool(row["bold"] or row["timeseries"]) for row in rows] == [modality == "connectivity"] * 60
+    truth = json.loads((tmp_path / "study/truth.json").read_text())
+    assert ("edges_high" in truth, "causal_snps" in truth) == (modality == "connectivity", modality == "snps")
+
+
 def test_the_planted_edges_follow_ability(study):
     folder, _, _ = study
     truth = json.loads((folder / "study/truth.json").read_text())

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from scipy import stats
 
 from gcamccl.cohort import COHORT_COLUMNS
@@ -220,6 +220,27 @@ def test_planted_maps_are_selected_for_their_class(tmp_path):
     assert row["n_maps"] == sum(int((labels[split == 2] == 1).sum()) for split in splits), "only the class's own people"
     assert (row["n_selected"], row["n_selected_permuted"], row["n_features"]) == (5, 1, E)
     assert len(summary) == 2 * 2 * 2
+
+
+@pytest.mark.parametrize("view", ["connectivity", "snps"])
+def test_one_modality_selects_what_it_does_beside_the_other(tmp_path, view):
+    folders = write_study(tmp_path)
+    whole = run_on(folders)
+    (folders[0] / ("dosage.npy" if view == "connectivity" else "fc.npy")).unlink()
+    for path in folders[3].rglob("maps.safetensors"):
+        save_file({name: values for name, values in load_file(path).items() if name.endswith(view)}, path)
+    own = (folders[1], None) if view == "connectivity" else (None, folders[2])
+    found = run_stage(read_inputs(folders[0], *own), maps.read_shards([folders[3]]), SETTINGS)
+    mine, other = ("edges", "snps") if view == "connectivity" else ("snps", "edges")
+    pd.testing.assert_frame_equal(found[mine], whole[mine])
+    assert found[other] is None
+    assert found["genes"] == ({} if view == "connectivity" else whole["genes"])
+    expected = whole["summary"][whole["summary"]["view"] == view].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found["summary"], expected)
+    with pytest.raises(InputError, match="the cohort has none"):
+        read_inputs(*folders[:3])
+    with pytest.raises(InputError, match="not given, but the cohort has"):
+        read_inputs(folders[0])
 
 
 def test_unsigned_maps_take_the_sign_of_t(tmp_path):

@@ -25,11 +25,11 @@ def main():
         from safetensors.numpy import save_file
 
         from gcamccl.activation.run import read_shards, shard_files, shard_maps
-        from gcamccl.cohort_files import INPUTS, read_cohort
+        from gcamccl.cohort_files import input_files, read_cohort
         from gcamccl.device import choose_device, device_facts
 
         torch.set_num_threads(args.threads)
-        run.reads(*(args.cohort / name for name in INPUTS))
+        run.reads(*input_files(args.cohort))
         cohort = read_cohort(args.cohort)
         shards = read_shards(args.train)
         run.reads(*(path for shard in shards for path in shard_files(shard.models.parent)))

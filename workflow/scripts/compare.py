@@ -31,16 +31,17 @@ def main():
     args = parser.parse_args()
     job.limit_threads(1)
     with job.run(args) as run:
-        from gcamccl.cohort_files import INPUTS, read_cohort
+        from gcamccl.cohort_files import input_files, read_cohort, require_views
         from gcamccl.compare.run import predictions
         from gcamccl.memory import keep_freed_memory
 
         keep_freed_memory()
 
-        run.reads(*(args.cohort / name for name in INPUTS))
+        run.reads(*input_files(args.cohort))
         run.reads(*(folder / name for folder in args.train for name in ("predictions.parquet", "embeddings.npz")))
         run.facts["seed"] = run.settings["seed"]
         cohort = read_cohort(args.cohort)
+        require_views(cohort, args.views)
         table = predictions(args.method, cohort, run.settings["seed"], args.train, run.say, args.views)
         table.to_parquet(run.path("predictions.parquet"), index=False)
 

@@ -17,9 +17,15 @@ def main():
         *("preprocess", "connectivity", "genotype_qc", "impute", "eqtl_filter", "cohort"),
         *("train", "compare", "activation", "threshold", "enrichment"),
     )
+    optional = {
+        **dict.fromkeys(("preprocess", "connectivity"), "; none: a study without scans"),
+        **dict.fromkeys(("genotype_qc", "impute", "eqtl_filter", "enrichment"), "; none: a study without genotypes"),
+    }
     for stage in stages:
-        option = "--" + stage.replace("_", "-")
-        parser.add_argument(option, type=Path, required=True, metavar="DIR", help=f"folder of the stage {stage}")
+        option, more = "--" + stage.replace("_", "-"), optional.get(stage, "")
+        parser.add_argument(
+            option, type=Path, required=not more, metavar="DIR", help=f"folder of the stage {stage}{more}"
+        )
     parser.add_argument("--truth", type=Path, metavar="FILE", help="truth.json of a simulated study")
     args = parser.parse_args()
     with job.run(args) as run:

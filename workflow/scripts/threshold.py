@@ -12,8 +12,8 @@ def main():
         "python workflow/scripts/threshold.py --cohort DIR --connectivity DIR --loci DIR --activation DIR --out DIR",
     )
     parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
-    parser.add_argument("--connectivity", type=Path, required=True, metavar="DIR", help="artifact of connectivity")
-    parser.add_argument("--loci", type=Path, required=True, metavar="DIR", help="artifact of eqtl_filter")
+    parser.add_argument("--connectivity", type=Path, metavar="DIR", help="artifact of connectivity; none: no scans")
+    parser.add_argument("--loci", type=Path, metavar="DIR", help="artifact of eqtl_filter; none: no genotypes")
     parser.add_argument(
         "--activation", type=Path, required=True, nargs="+", metavar="DIR", help="artifact of activation, or its shards"
     )
@@ -36,9 +36,11 @@ def main():
                 "{method} {view} {class}: {n_selected} of {n_features} selected, with permuted labels"
                 " {n_selected_permuted:.0f}; {n_all_zero_maps} of {n_maps} maps all zero".format(**row)
             )
-        found["edges"].to_parquet(run.path("edges_all.parquet"), index=False, compression="zstd")
-        write_tsv(run.path("edges.tsv"), worth_showing(found["edges"], run.settings["fdr_q"]))
-        write_tsv(run.path("snps.tsv"), found["snps"])
+        if found["edges"] is not None:
+            found["edges"].to_parquet(run.path("edges_all.parquet"), index=False, compression="zstd")
+            write_tsv(run.path("edges.tsv"), worth_showing(found["edges"], run.settings["fdr_q"]))
+        if found["snps"] is not None:
+            write_tsv(run.path("snps.tsv"), found["snps"])
         write_tsv(run.path("summary.tsv"), found["summary"])
         for group, genes in found["genes"].items():
             run.say(f"{len(genes)} genes selected for {group}")

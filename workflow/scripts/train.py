@@ -19,7 +19,7 @@ def main():
         import pandas as pd
         import torch
 
-        from gcamccl.cohort_files import INPUTS, read_cohort, replicate_parts
+        from gcamccl.cohort_files import input_files, read_cohort, replicate_parts, require_views
         from gcamccl.device import choose_device, device_facts
         from gcamccl.memory import keep_freed_memory
         from gcamccl.model import storage
@@ -29,7 +29,7 @@ def main():
 
         keep_freed_memory()
         torch.set_num_threads(args.threads)
-        run.reads(*(args.cohort / name for name in INPUTS))
+        run.reads(*input_files(args.cohort))
         cohort = read_cohort(args.cohort)
         numbers = range(args.first, args.last + 1)
         if not numbers:
@@ -38,8 +38,9 @@ def main():
             replicate_parts(cohort, number)
         device = choose_device(args.device)
         run.facts.update(device_facts(device), seed=run.settings["seed"])
-        n, rois, loci = len(cohort.table), cohort.fc.shape[1], cohort.dosage.shape[1]
-        run.say(f"{n} people, {rois} ROIs, {loci} loci; replicates {args.first} to {args.last} on {device}")
+        require_views(cohort, run.settings["views"])
+        sizes = ", ".join(f"{n} {what}" for n, what in ((cohort.n_rois, "ROIs"), (cohort.n_loci, "loci")) if n)
+        run.say(f"{len(cohort.table)} people, {sizes}; replicates {args.first} to {args.last} on {device}")
         progress = Progress(run.say, numbers, run.settings["epochs"])
         results = []
         for number in numbers:

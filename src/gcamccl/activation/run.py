@@ -11,7 +11,7 @@ import torch
 from gcamccl.activation.maps import view_maps
 from gcamccl.activation.project import connections, projection, symmetrise
 from gcamccl.cohort import TEST, TRAIN
-from gcamccl.cohort_files import replicate_parts
+from gcamccl.cohort_files import replicate_parts, require_views
 from gcamccl.model import storage
 from gcamccl.model.inputs import prepare
 from gcamccl.shards import check_distinct, shard_folders
@@ -183,8 +183,9 @@ def shard_maps(cohort, shards, settings, device="cpu", say=lambda text: None):
     """
     maps, people = {}, []
     histograms = defaultdict(lambda: np.zeros(GREY_VALUES, dtype=np.int64))
-    n_rois, n_loci = cohort.fc.shape[1], cohort.dosage.shape[1]
+    n_rois, n_loci = cohort.n_rois, cohort.n_loci
     for shard in shards:
+        require_views(cohort, shard.settings["views"])
         for facts in shard.replicates:
             replicate = facts["replicate"]
             split, permutation, parts, labels = replicate_parts(cohort, replicate)

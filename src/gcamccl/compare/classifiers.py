@@ -34,8 +34,9 @@ def raw_features(fc, dosage, views=VIEWS):
     Parameters
     ----------
     fc : ndarray of float32 (n, R, R)
-        None missing.
+        Nothing missing. None: a study without scans.
     dosage : ndarray of float32 (n, L)
+        None: a study without genotypes.
     views : sequence of str
         The setting ``train.views``.
 
@@ -45,8 +46,10 @@ def raw_features(fc, dosage, views=VIEWS):
         Of the views in use: connections, float32 (n, R (R - 1) / 2) in the order of ``numpy.triu_indices(R, 1)``, and
         dosages (n, L).
     """
-    above = np.triu_indices(fc.shape[1], 1)
-    features = {"connectivity": fc[:, above[0], above[1]], "snps": dosage}
+    features = {"snps": dosage}
+    if fc is not None:
+        above = np.triu_indices(fc.shape[1], 1)
+        features["connectivity"] = fc[:, above[0], above[1]]
     return [features[view] for view in VIEWS if view in views]
 
 

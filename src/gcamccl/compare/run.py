@@ -56,7 +56,7 @@ def predictions(method, cohort, seed, train_folders=(), say=None, views=VIEWS):
         elif method in NEEDS_TRAINING:
             score = fit_predict(method, [known[replicate]], labels, parts, seed + replicate)
         else:
-            fc = fill_missing(cohort.fc, np.flatnonzero(parts == TRAIN))[0]
+            fc = None if cohort.fc is None else fill_missing(cohort.fc, np.flatnonzero(parts == TRAIN))[0]
             score = fit_predict(method, raw_features(fc, cohort.dosage, views), labels, parts, seed + replicate)
         test = np.flatnonzero(parts == TEST)
         tables.append(

@@ -203,8 +203,8 @@ def warnings(pairs, many, flags, n_people):
             (
                 "relatedness",
                 "warning",
-                f"{undeclared} pairs of relatives are not declared in family_id: label permutations and splits treat "
-                "them as strangers",
+                f"{undeclared} pairs of relatives are not declared in family_id: only cohort.relatives_together, by "
+                "cohort.max_kinship, keeps them in one part of a split",
             )
         )
     absent = int((pairs["flag"] == "declared_not_related").sum())

@@ -79,9 +79,9 @@ def prepare(fc, dosage, train_rows, settings):
     Parameters
     ----------
     fc : ndarray of float32 (n, R, R)
-        Connectivity; NaN: missing.
+        Connectivity; NaN: missing. None: a study without scans.
     dosage : ndarray of float32 (n, L)
-        Copies of the counted allele, none missing.
+        Copies of the counted allele, none missing. None: a study without genotypes.
     train_rows : ndarray of int
         Rows of the training part: all that is fitted is fitted on them.
     settings : dict
@@ -94,14 +94,15 @@ def prepare(fc, dosage, train_rows, settings):
         may share memory with `fc` and `dosage`: do not write to them.
     scale : InputScale
     """
-    filled, people, values, overall = fill_missing(fc, train_rows)
+    filled, people, values, overall = (None, 0, 0, 0) if fc is None else fill_missing(fc, train_rows)
     connectivity, snps = (0.0, 1.0), (0.0, 1.0)
-    if settings["input_scale"] == "global":
+    if settings["input_scale"] == "global" and dosage is not None:
+        snps = _mean_sd(dosage[train_rows])
+        dosage = (dosage - np.float32(snps[0])) / np.float32(snps[1])
+    if settings["input_scale"] == "global" and fc is not None:
         above = np.triu_indices(fc.shape[1], 1)
         connectivity = _mean_sd(filled[train_rows][:, above[0], above[1]])
-        snps = _mean_sd(dosage[train_rows])
         filled = (filled - np.float32(connectivity[0])) / np.float32(connectivity[1])
-        dosage = (dosage - np.float32(snps[0])) / np.float32(snps[1])
         diagonal = np.arange(fc.shape[1])
         filled[:, diagonal, diagonal] = 0
     arrays = {"connectivity": filled, "snps": dosage}

@@ -56,6 +56,7 @@ def load(path, replicate, n_rois, n_loci, settings):
         ``models.safetensors``.
     replicate : int
     n_rois, n_loci : int
+        None where the study lacks that modality.
     settings : dict
         The config section ``train`` it was trained with.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gcamccl import cohort_remarks
 from gcamccl.genotype_qc import relatedness
 from gcamccl.report import comparison, genotypes, scans, statistics
 
@@ -30,15 +31,15 @@ def warnings(results, summaries):
         Stage -> sentences; stages without a warning are absent.
     """
     found = {
-        "connectivity": scans.warnings(results),
-        "genotype_qc": genotypes.warnings(results),
-        "impute": _impute(results),
+        "connectivity": scans.warnings(results) if results.has("connectivity") else [],
+        "genotype_qc": genotypes.warnings(results) if results.has("snps") else [],
+        "impute": _impute(results) if results.has("snps") else [],
         "cohort": _cohort(results),
         "train": _train(results),
         "compare": comparison.warnings(results),
         "activation": _activation(results, summaries),
         "threshold": _threshold(results),
-        "enrichment": _enrichment(results),
+        "enrichment": _enrichment(results) if results.has("snps") else [],
     }
     return {stage: lines for stage, lines in found.items() if lines}
 
@@ -70,32 +71,55 @@ def _cohort(results):
             f"Each split has only {test.mean():.0f} test people: one person more or less right changes the "
             f"accuracy by {1 / test.mean():.3f}."
         )
-    return lines + _relatives(results)
+    return lines + _relatives(results) + _doubtful(results)
+
+
+def _doubtful(results):
+    """Samples in the groups that may be somebody else's."""
+    samples = results.tables.get("genotype_qc/samples")
+    flags = None if samples is None else samples.set_index("genotype_id")["flags"].dropna()
+    pairs = results.tables.get("genotype_qc/relatedness")
+    return cohort_remarks.doubtful_samples(results.tables["cohort/cohort"], pairs, flags)
 
 
 def _relatives(results):
     """Relatives of whom some are trained on and others tested: accuracy then rests on shared genes and homes too."""
-    cohort = results.tables["cohort/cohort"]
-    kin = _kin(cohort, results.tables.get("genotype_qc/relatedness"))
+    cohort, settings = results.tables["cohort/cohort"], results.settings("cohort")
+    limit = settings.get("max_kinship", relatedness.SECOND)
+    kin = _kin(cohort, results.tables.get("genotype_qc/relatedness"), limit)
     related = np.stack([(split == 2) & (kin @ (split == 0)) for split in results.splits])
     if not related.any():
         return []
+    todo = "" if settings.get("relatives_together", True) else " cohort.relatives_together keeps them in one part."
     return [
         f"{int(related.any(axis=0).sum())} test people have a relative (same family_id, or by their genotypes) in the "
         f"training part of the same split, in {int(related.any(axis=1).sum())} of {len(related)} splits: the accuracy "
-        "is optimistic for people of other families."
+        f"is optimistic for people of other families.{todo}"
     ]
 
 
-def _kin(cohort, pairs):
-    """Bool array (people, people): declared family, or kinship of the second degree or closer."""
+def relatives_together(results):
+    """A sentence on the units that no split parts; none where nobody is related or they are not kept together."""
+    units = results.tables["cohort/cohort"]["relatives"].dropna()
+    if units.empty:
+        return []
+    limit = results.settings("cohort").get("max_kinship", relatedness.SECOND)
+    by = f"same family_id, or kinship above {limit:g}" if results.has("snps") else "same family_id"
+    return [
+        f"{len(units):,} people in {units.nunique():,} units of relatives ({by}): a unit is in one part of every "
+        "split, and permuted labels move it as a whole."
+    ]
+
+
+def _kin(cohort, pairs, limit):
+    """Bool array (people, people): declared family, or a kinship above the limit (not of mixed samples)."""
     kin = np.zeros((len(cohort), len(cohort)), bool)
     if "family_id" in cohort:
         family = cohort["family_id"].to_numpy(object)
         kin |= (family[:, None] == family[None, :]) & cohort["family_id"].notna().to_numpy()
     if pairs is not None:
         place = dict(zip(cohort["genotype_id"], range(len(cohort)), strict=True))
-        for row in pairs[pairs["kinship"] > relatedness.SECOND].itertuples():
+        for row in pairs[(pairs["kinship"] > limit) & (pairs["flag"] != "mixed_sample")].itertuples():
             one, other = place.get(row.genotype_id_1), place.get(row.genotype_id_2)
             if one is not None and other is not None:
                 kin[one, other] = kin[other, one] = True
@@ -143,8 +167,9 @@ def _activation(results, summaries):
     from gcamccl.report.maps import likeness
 
     lines, alike = [], []
+    main = "connectivity" if any(place[1] == "connectivity" for place in summaries) else "snps"
     for method, view, name, permuted in summaries:
-        if permuted or view != "connectivity":
+        if permuted or view != main:
             continue
         r = likeness(summaries, method, view, name)
         if np.isfinite(r) and r >= MAPS_ALIKE:

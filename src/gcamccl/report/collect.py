@@ -11,8 +11,14 @@ from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, read_tsv
 
 CLASSES = ("low", "high")  # class 0 and class 1
+# Stages that only a study with the modality has; tables of other stages that it has.
+OF_MODALITY = {
+    "connectivity": ("preprocess", "connectivity"),
+    "snps": ("genotype_qc", "impute", "eqtl_filter", "enrichment"),
+}
+TABLE_OF_MODALITY = {"threshold/edges": "connectivity", "threshold/snps": "snps"}
 TEXT = (
-    *("participant_id", "genotype_id", "family_id", "site", "id", "snp_id", "chrom", "gene", "array"),
+    *("participant_id", "genotype_id", "family_id", "relatives", "site", "id", "snp_id", "chrom", "gene", "array"),
     *("genotype_id_1", "genotype_id_2", "family_1", "family_2", "flag", "flags", "text"),
 )
 # Stage -> table -> columns the report needs (docs/artifacts.md).
@@ -54,7 +60,7 @@ TABLES = {
         "attrition": ("step", "snps", "genes"),
     },
     "cohort": {
-        "cohort": ("participant_id", "score", "group"),
+        "cohort": ("participant_id", "score", "group", "relatives"),
         "people": ("participant_id", "score", "has_connectivity", "has_genotypes", "group", "reason"),
     },
     "compare": {
@@ -112,13 +118,13 @@ class Results:
     Attributes
     ----------
     folders : dict of str to Path
-        Stage -> its artifact folder.
+        Stage -> its artifact folder; stages about a modality that the study lacks are absent.
     records : dict of str to list of dict
         Stage -> the ``artifact.json`` of each of its jobs.
     tables : dict of str to DataFrame
         ``<stage>/<table>`` -> table; columns in docs/artifacts.md, ``class`` and ``group`` as low or high.
-    impute : DataFrame
-        One row a chromosome, columns the keys of ``summary.json``.
+    impute : DataFrame or None
+        One row a chromosome, columns the keys of ``summary.json``. None: no genotypes.
     concordance : DataFrame or None
         Masked calls of all chromosomes: source, stratum, n_masked, concordance, concordance_mode.
     enrichment : dict of str to DataFrame
@@ -148,6 +154,10 @@ class Results:
     splits: np.ndarray | None = None
     truth: dict | None = None
 
+    def has(self, modality):
+        """Whether the study has a modality: connectivity or snps."""
+        return all(stage in self.folders for stage in OF_MODALITY[modality])
+
     def settings(self, stage):
         """Settings of `stage` as its first job recorded them; empty where no record was left."""
         records = self.records.get(stage, [])
@@ -160,7 +170,7 @@ def collect(folders, truth=None):
     Parameters
     ----------
     folders : dict of str to Path
-        A folder for each of `STAGES`.
+        A folder for each of `STAGES`; those of one modality may be left out together.
     truth : Path, optional
         ``truth.json`` of a simulated study.
 
@@ -173,20 +183,25 @@ def collect(folders, truth=None):
     InputError
         A folder or file is missing, broken, or lacks a column.
     """
-    folders = {stage: Path(folders[stage]) for stage in STAGES}
+    folders = {stage: Path(folders[stage]) for stage in STAGES if folders.get(stage)}
+    check_complete(folders)
     results = Results(folders)
     for stage, folder in folders.items():
         if not folder.is_dir():
             raise InputError(folder, f"no such folder of stage {stage}")
         results.records[stage] = records(folder)
         for name, columns in TABLES.get(stage, {}).items():
+            modality = TABLE_OF_MODALITY.get(f"{stage}/{name}")
+            if modality and not results.has(modality):
+                continue
             results.tables[f"{stage}/{name}"] = read_table(folder / FILES.get(name, f"{name}.tsv"), columns)
-    results.impute = impute_summaries(folders["impute"])
-    results.concordance = impute_concordance(folders["impute"])
-    groups = sorted(path.parent.name for path in folders["enrichment"].glob("*/enrichment.tsv"))
-    for name in sorted(groups, key=lambda name: CLASSES.index(name) if name in CLASSES else len(CLASSES)):
-        results.enrichment[name] = read_table(folders["enrichment"] / name / "enrichment.tsv", ENRICHMENT)
-    results.genes = {name: gene_list(folders["threshold"] / f"genes_{name}.txt") for name in CLASSES}
+    if results.has("snps"):
+        results.impute = impute_summaries(folders["impute"])
+        results.concordance = impute_concordance(folders["impute"])
+        groups = sorted(path.parent.name for path in folders["enrichment"].glob("*/enrichment.tsv"))
+        for name in sorted(groups, key=lambda name: CLASSES.index(name) if name in CLASSES else len(CLASSES)):
+            results.enrichment[name] = read_table(folders["enrichment"] / name / "enrichment.tsv", ENRICHMENT)
+        results.genes = {name: gene_list(folders["threshold"] / f"genes_{name}.txt") for name in CLASSES}
     results.replicates = replicates(folders["train"])
     results.history = parquet_shards(folders["train"], "history.parquet")
     results.predictions = parquet_shards(folders["train"], "predictions.parquet")
@@ -195,18 +210,33 @@ def collect(folders, truth=None):
     return results
 
 
+def check_complete(folders):
+    """Stages that always take part are given, and of each modality all of its stages or none."""
+    some = {name: [stage for stage in stages if stage in folders] for name, stages in OF_MODALITY.items()}
+    if not any(some.values()):
+        raise InputError("report", "no stage of either modality is given", "give --connectivity or --genotype-qc ...")
+    needed = [stage for stage in STAGES if not any(stage in stages for stages in OF_MODALITY.values())]
+    needed += [stage for name, stages in OF_MODALITY.items() if some[name] for stage in stages]
+    missing = [stage for stage in needed if stage not in folders]
+    if missing:
+        options = ", ".join(f"--{stage.replace('_', '-')}" for stage in missing)
+        raise InputError("report", f"the folder of {', '.join(missing)} is not given", f"add {options}")
+
+
 def inputs(results):
     """Files the report was made from, for the record."""
     files = []
     for name in results.tables:
         stage, table = name.split("/")
         files.append(results.folders[stage] / FILES.get(table, f"{table}.tsv"))
-    files += [results.folders["connectivity"] / "fc.npy", results.folders["cohort"] / "fc.npy"]
     files.append(results.folders["cohort"] / "splits.npy")
-    files += sorted(results.folders["impute"].glob("chr*/summary.json"))
-    files += sorted(results.folders["impute"].glob("chr*/concordance.tsv"))
-    files += sorted(results.folders["enrichment"].glob("*/enrichment.tsv"))
-    files += [results.folders["threshold"] / f"genes_{name}.txt" for name in CLASSES]
+    if results.has("connectivity"):
+        files += [results.folders["connectivity"] / "fc.npy", results.folders["cohort"] / "fc.npy"]
+    if results.has("snps"):
+        files += sorted(results.folders["impute"].glob("chr*/summary.json"))
+        files += sorted(results.folders["impute"].glob("chr*/concordance.tsv"))
+        files += sorted(results.folders["enrichment"].glob("*/enrichment.tsv"))
+        files += [results.folders["threshold"] / f"genes_{name}.txt" for name in CLASSES]
     for stage, names in (
         ("train", ("replicates.json", "history.parquet", "predictions.parquet")),
         ("activation", ("maps.safetensors", "people.parquet")),

@@ -76,23 +76,12 @@ def drawings(results, summaries, planted=None):
         Sentence with this run's numbers, may be empty.
     """
     get = results.tables.__getitem__
-    rois = get("connectivity/rois")
+    has_scans, has_snps = results.has("connectivity"), results.has("snps")
     cohort = get("cohort/cohort")
-    mean = statistics.mean_connectivity(results.folders["connectivity"] / "fc.npy")
-    difference = statistics.group_difference(results.folders["cohort"] / "fc.npy", cohort["group"])
-    people = len(get("connectivity/people"))
-    quality = (get("connectivity/group_bold_qc"), get("connectivity/excluded"), results.settings("connectivity"))
-    yield "scan_quality", scan_quality.scatter(*quality), scan_quality.note(*quality)
-    left = get("connectivity/qc_fc")
-    drawing = scan_quality.qc_fc(get("connectivity/qc_fc_edges"), left["reason"].iloc[0])
-    yield "qc_fc", drawing, scans.qc_fc_sentence(left, people)
-    yield "connectivity", heatmaps.connectivity(mean, difference, rois["network"]), f"Mean of {people:,} people."
-    yield "attrition", genotypes.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""
-    samples = get("genotype_qc/samples")
-    drawing = genotypes.quality(
-        samples, get("genotype_qc/relatedness"), get("genotype_qc/sex_check"), results.settings("genotype_qc")
-    )
-    yield "genotype_quality", drawing, genotypes.note(samples)
+    if has_scans:
+        yield from _of_scans(results)
+    if has_snps:
+        yield from _of_genotypes(results)
     yield "people", flow.people(*statistics.people_flow(get("cohort/people"))), ""
     chosen_on = results.settings("train").get("select_on", "loss")
     yield "training", training.curves(results.history, results.replicates, chosen_on), ""
@@ -102,21 +91,48 @@ def drawings(results, summaries, planted=None):
     yield "table3", comparison.classifiers(table3, get("compare/metrics"), float(largest)), note
     yield "differences", comparison.differences(get("compare/differences"), float(table3["confidence"].iloc[0])), ""
     yield "calibration", comparison.calibration(get("compare/calibration"), table3), ""
-    for name, group in (("fig2_maps_low", "low"), ("fig3_maps_high", "high")):
-        yield name, heatmaps.activation(summaries, group, rois["network"]), _maps_note(summaries, group)
-    yield "fig4_histograms", heatmaps.histograms(summaries), ""
-    edges = get("threshold/edges")
-    yield "fig5_chords", connections.chord(edges, rois), _cap_note(edges)
-    yield "fig6_brain", connections.glass_brain(edges, rois), _cap_note(edges)
-    frequency = results.settings("threshold").get("min_frequency", 0.7)
-    yield (
-        "snp_frequency",
-        scores.snp_frequency(get("threshold/snps"), frequency),
-        f"Dotted line: the rule’s {frequency:g}.",
-    )
-    yield "pathways", scores.pathways(results.enrichment), ""
+    if has_scans:
+        networks = get("connectivity/rois")["network"]
+        for name, group in (("fig2_maps_low", "low"), ("fig3_maps_high", "high")):
+            yield name, heatmaps.activation(summaries, group, networks), _maps_note(summaries, group)
+    yield "fig4_histograms", heatmaps.histograms(summaries, "connectivity" if has_scans else "snps"), ""
+    if has_scans:
+        edges, rois = get("threshold/edges"), get("connectivity/rois")
+        yield "fig5_chords", connections.chord(edges, rois), _cap_note(edges)
+        yield "fig6_brain", connections.glass_brain(edges, rois), _cap_note(edges)
+    if has_snps:
+        frequency = results.settings("threshold").get("min_frequency", 0.7)
+        drawing = scores.snp_frequency(get("threshold/snps"), frequency)
+        yield "snp_frequency", drawing, f"Dotted line: the rule’s {frequency:g}."
+        yield "pathways", scores.pathways(results.enrichment), ""
     if planted is not None:
         yield "recovery", recovery.panel(planted), ""
+
+
+def _of_scans(results):
+    """Figures about scans and connectivity."""
+    get = results.tables.__getitem__
+    people = len(get("connectivity/people"))
+    quality = (get("connectivity/group_bold_qc"), get("connectivity/excluded"), results.settings("connectivity"))
+    yield "scan_quality", scan_quality.scatter(*quality), scan_quality.note(*quality)
+    left = get("connectivity/qc_fc")
+    drawing = scan_quality.qc_fc(get("connectivity/qc_fc_edges"), left["reason"].iloc[0])
+    yield "qc_fc", drawing, scans.qc_fc_sentence(left, people)
+    mean = statistics.mean_connectivity(results.folders["connectivity"] / "fc.npy")
+    difference = statistics.group_difference(results.folders["cohort"] / "fc.npy", get("cohort/cohort")["group"])
+    drawing = heatmaps.connectivity(mean, difference, get("connectivity/rois")["network"])
+    yield "connectivity", drawing, f"Mean of {people:,} people."
+
+
+def _of_genotypes(results):
+    """Figures about genotypes up to the loci."""
+    get = results.tables.__getitem__
+    yield "attrition", genotypes.attrition(get("genotype_qc/attrition"), get("eqtl_filter/attrition")), ""
+    samples = get("genotype_qc/samples")
+    drawing = genotypes.quality(
+        samples, get("genotype_qc/relatedness"), get("genotype_qc/sex_check"), results.settings("genotype_qc")
+    )
+    yield "genotype_quality", drawing, genotypes.note(samples)
 
 
 def _maps_note(summaries, group):

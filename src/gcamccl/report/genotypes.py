@@ -60,7 +60,9 @@ def warnings(results):
 
 
 def sentences(results):
-    """The state of the samples in a few sentences: counts, then every note on what could not be done."""
+    """The state of the samples in a few sentences: counts, then every note on what could not be done; none without."""
+    if not results.has("snps"):
+        return []
     samples = results.tables["genotype_qc/samples"]
     kept, flagged = int(samples["kept"].sum()), samples["flags"].notna()
     both = int((flagged & samples["kept"]).sum())

@@ -71,10 +71,12 @@ def imaging(results):
     Returns
     -------
     text : str
-        One paragraph.
+        One paragraph; empty for a study without scans.
     references : list of str
         Of the works that it names, in alphabetical order.
     """
+    if not results.has("connectivity"):
+        return "", []
     before, after = results.settings("preprocess"), results.settings("connectivity")
     quality = results.tables["connectivity/group_bold_qc"]
     scanned, kept = scans.tables(results)
@@ -215,10 +217,12 @@ def genotypes(results):
     Returns
     -------
     text : str
-        One paragraph.
+        One paragraph; empty for a study without genotypes.
     references : list of str
         Of the works that it names, in alphabetical order.
     """
+    if not results.has("snps"):
+        return "", []
     settings = results.settings("genotype_qc")
     parts = ["Arrays were brought to common ids, positions and strand and merged (PLINK: Chang et al. 2015)."]
     if settings:

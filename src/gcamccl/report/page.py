@@ -5,7 +5,17 @@ from pathlib import Path
 
 import jinja2
 
-from gcamccl.report import comparison, genotypes, methods, methods_model, provenance, scans, tables, training
+from gcamccl.report import (
+    checks,
+    comparison,
+    genotypes,
+    methods,
+    methods_model,
+    provenance,
+    scans,
+    tables,
+    training,
+)
 from gcamccl.workflow.stages import BY_NAME
 
 HERE = Path(__file__).parent
@@ -32,7 +42,10 @@ def render(title, results, content):
     str
         Self-contained HTML. Identifiers and names of the study are untrusted: everything is escaped.
     """
-    stages = [*ORDER, *(["simulate"] if results.truth is not None else [])]
+    stages = [
+        *(stage for stage in ORDER if stage in results.folders),
+        *(["simulate"] if results.truth is not None else []),
+    ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -54,6 +67,8 @@ def render(title, results, content):
         changed=provenance.changed_settings(results, ORDER),
         setting=lambda stage, key: provenance.show(results.settings(stage).get(key, "as set")),
         simulated=results.truth is not None,
+        has_scans=results.has("connectivity"),
+        has_genotypes=results.has("snps"),
         imaging=imaging,
         references=references,
         genetics=genetics,
@@ -78,6 +93,7 @@ def section(stage, results, content):
     ]
     said = {
         "simulate": content["recovered"],
+        "cohort": checks.relatives_together(results),
         "preprocess": scans.where_pages_are(results),
         "genotype_qc": genotypes.sentences(results),
         "train": training.sentences(results),

@@ -66,7 +66,9 @@ def routes(quality):
 
 
 def where_pages_are(results):
-    """Sentences on what `preprocess` leaves for people to look at: where its pages of pictures are."""
+    """Sentences on what `preprocess` leaves for people to look at: where its pages of pictures are; none without it."""
+    if not results.has("connectivity"):
+        return []
     counts = routes(tables(results)[0])
     n_pages = sum(count for route, count in counts.items() if route != "timeseries")
     if not n_pages:

@@ -26,7 +26,7 @@ def balance(cohort):
 
     rows = []
     for column in ("score", *CONFOUNDS):
-        if column not in cohort:
+        if column not in cohort or cohort[column].isna().all():  # no such modality, or unknown of everybody
             continue
         low, high = (
             pd.to_numeric(cohort.loc[cohort["group"] == name, column], errors="coerce").dropna()
@@ -59,13 +59,21 @@ def people_flow(everybody):
         Text, people left, and (reason, count) of those lost before the next step, most frequent first.
     groups : dict of str to int
     """
-    left = everybody
-    steps = []
-    flags = (
-        ("in the study", ~left["has_connectivity"], "no connectivity"),
-        ("with connectivity", ~left["has_genotypes"], "no genotypes"),
-        ("with connectivity and genotypes", ~left["group"].isin(["low", "middle", "high"]), "not grouped"),
-        ("with score, connectivity and genotypes", left["group"] == "middle", "middle of the score"),
+    left, steps, flags, having = everybody, [], [], []
+    for name in ("connectivity", "genotypes"):
+        if left[f"has_{name}"].any():  # of a study without the modality nobody has it
+            flags.append(
+                (f"with {' and '.join(having)}" if having else "in the study", ~left[f"has_{name}"], f"no {name}")
+            )
+            having.append(name)
+    ungrouped = ~left["group"].isin(["low", "middle", "high"])
+    flags.append((f"with {' and '.join(having)}", ungrouped, "not grouped"))
+    flags.append(
+        (
+            f"with {', '.join(['score', *having[:-1]])} and {having[-1]}",
+            left["group"] == "middle",
+            "middle of the score",
+        )
     )
     for text, lost, default in flags:
         gone = left[lost.reindex(left.index)]

@@ -17,27 +17,29 @@ def sentences(results):
     """
     return [
         _people(results),
-        _motion(results),
-        _loci(results),
+        *([_motion(results)] if results.has("connectivity") else []),
+        *([_loci(results)] if results.has("snps") else []),
         *comparison.summary(results),
         *_selection(results),
         _univariate(results),
-        *_pathways(results),
+        *(_pathways(results) if results.has("snps") else []),
     ]
 
 
 def _people(results):
     steps, groups = statistics.people_flow(results.tables["cohort/people"])
-    scanned, kept = map(len, scans.tables(results))
-    dropped = results.tables["genotype_qc/dropped"]
-    genotyped = dropped[(dropped["kind"] == "sample") & (dropped["reason"] != "no_genotypes")]
-    samples = genotyped["id"].nunique()
-    total, usable = steps[0][1], steps[3][1]
+    total, (having, usable, _) = steps[0][1], steps[-2]
+    lost = []
+    if results.has("connectivity"):
+        scanned, kept = map(len, scans.tables(results))
+        lost.append(f"{scanned - kept:,} of {scanned:,} with scans excluded for their images")
+    if results.has("snps"):
+        dropped = results.tables["genotype_qc/dropped"]
+        genotyped = dropped[(dropped["kind"] == "sample") & (dropped["reason"] != "no_genotypes")]
+        lost.append(f"{genotyped['id'].nunique():,} genotyped samples dropped")
     text = (
-        f"{total:,} people; {scanned - kept:,} of {scanned:,} with scans excluded for their images, "
-        f"{samples:,} genotyped samples dropped; "
-        f"{usable:,} have score, connectivity and genotypes. {groups['low']:,} are in the low and "
-        f"{groups['high']:,} in the high group."
+        f"{total:,} people; {', '.join(lost)}; {usable:,} {having.replace('with', 'have', 1)}. "
+        f"{groups['low']:,} are in the low and {groups['high']:,} in the high group."
     )
     return "People", text, False
 
@@ -98,13 +100,17 @@ def _count(value):
 
 def _univariate(results):
     level = results.settings("threshold").get("fdr_q", 0.1)
-    edges, snps = results.tables["threshold/edges"], results.tables["threshold/snps"]
-    n_edges = len(edges.loc[edges["q"] <= level, ["roi_a", "roi_b"]].drop_duplicates())
-    n_snps = snps.loc[snps["q"] <= level, "snp_id"].nunique()
+    found = []
+    if results.has("connectivity"):
+        edges = results.tables["threshold/edges"]
+        n_edges = len(edges.loc[edges["q"] <= level, ["roi_a", "roi_b"]].drop_duplicates())
+        found.append(f"{n_edges:,} of {len(edges[['roi_a', 'roi_b']].drop_duplicates()):,} connections")
+    if results.has("snps"):
+        snps = results.tables["threshold/snps"]
+        n_snps = snps.loc[snps["q"] <= level, "snp_id"].nunique()
+        found.append(f"{n_snps:,} of {snps['snp_id'].nunique():,} SNPs")
     text = (
-        f"One test per feature, without any network: {n_edges:,} of "
-        f"{len(edges[['roi_a', 'roi_b']].drop_duplicates()):,} connections "
-        f"and {n_snps:,} of {snps['snp_id'].nunique():,} SNPs differ between the groups at a "
+        f"One test per feature, without any network: {' and '.join(found)} differ between the groups at a "
         f"false-discovery rate of {level:g}."
     )
     return "Univariate tests", text, False

@@ -184,19 +184,10 @@ def build(results, planted=None):
     """
     get = results.tables.__getitem__
     level = results.settings("threshold").get("fdr_q", 0.1)
-    edges = strongest_first(worth_naming(get("threshold/edges"), level))
-    samples = genotypes.tables(results)
+    of_scans = _of_scans(results, level) if results.has("connectivity") else {}
+    of_genotypes = _of_genotypes(results) if results.has("snps") else {}
     full = {
-        "scan_quality": get("connectivity/group_bold_qc"),
-        "excluded": get("connectivity/excluded"),
-        "qc_fc": get("connectivity/qc_fc"),
-        "genotype_attrition": get("genotype_qc/attrition"),
-        "genotype_dropped": dropped(get("genotype_qc/dropped")),
-        "genotype_harmonised": harmonised(get("genotype_qc/harmonised")),
-        **{name: whole for name, (whole, _) in samples.items()},
-        "imputation": results.impute,
-        "loci_attrition": get("eqtl_filter/attrition"),
-        "loci": get("eqtl_filter/snps"),
+        **{name: whole for name, (whole, _) in (of_scans | of_genotypes).items()},
         "people": get("cohort/people"),
         "groups": statistics.balance(get("cohort/cohort")),
         "replicates": results.replicates.drop(columns="input_scale", errors="ignore"),
@@ -205,8 +196,6 @@ def build(results, planted=None):
         "calibration": get("compare/calibration"),
         "metrics": get("compare/metrics"),
         "selection": get("threshold/summary"),
-        "edges": edges,
-        "snps": strongest_first(get("threshold/snps")),
         **{f"enrichment_{name}": table for name, table in results.enrichment.items()},
     }
     if results.concordance is not None:
@@ -214,7 +203,7 @@ def build(results, planted=None):
     if planted is not None:
         full["planted"] = planted
         faults = pd.DataFrame(results.truth.get("genotype_faults", {}).get("snps", []))
-        if len(faults):
+        if len(faults) and results.has("snps"):
             tables = get("genotype_qc/harmonised"), get("genotype_qc/dropped")
             full["genotype_faults"] = truth_genotypes.planted_snp_faults(faults, *tables)
     people = get("cohort/people")
@@ -222,19 +211,49 @@ def build(results, planted=None):
         "table3": comparison.table3_for_page(get("compare/table3")),
         "differences": comparison.differences_for_page(get("compare/differences")),
         "calibration": comparison.calibration_for_page(get("compare/table3")),
-        "edges": edges_for_page(edges),
-        "excluded": excluded_for_page(get("connectivity/excluded")),
-        "qc_fc": get("connectivity/qc_fc").dropna(axis=1),
-        "imputation": results.impute.filter(regex=IMPUTATION_SHOWN),
-        **{name: part for name, (_, part) in samples.items()},
-        "people": people.assign(reason=people["reason"].map(plain_reasons)),
-        "loci": get("eqtl_filter/snps").drop(columns=EVIDENCE, errors="ignore"),
+        **{name: part for name, (_, part) in (of_scans | of_genotypes).items()},
+        "people": people_for_page(people),
     }
     made = []
     for name, table in full.items():
         stage, title, note = about(name)
         made.append(Table(name, stage, title, note, shown.get(name, table).head(MAX_ROWS), table))
     return made
+
+
+def _of_scans(results, level):
+    """Tables about scans and connections: name -> (whole table, what is shown on the page)."""
+    get = results.tables.__getitem__
+    quality, excluded, qc_fc = (get(f"connectivity/{name}") for name in ("group_bold_qc", "excluded", "qc_fc"))
+    edges = strongest_first(worth_naming(get("threshold/edges"), level))
+    return {
+        "scan_quality": (quality, quality),
+        "excluded": (excluded, excluded_for_page(excluded)),
+        "qc_fc": (qc_fc, qc_fc.dropna(axis=1)),
+        "edges": (edges, edges_for_page(edges)),
+    }
+
+
+def _of_genotypes(results):
+    """Tables about genotypes and SNPs: name -> (whole table, what is shown on the page)."""
+    get = results.tables.__getitem__
+    loci, snps = get("eqtl_filter/snps"), strongest_first(get("threshold/snps"))
+    same = {
+        "genotype_attrition": get("genotype_qc/attrition"),
+        "genotype_dropped": dropped(get("genotype_qc/dropped")),
+        "genotype_harmonised": harmonised(get("genotype_qc/harmonised")),
+    }
+    found = {name: (table, table) for name, table in same.items()} | genotypes.tables(results)
+    found["imputation"] = (results.impute, results.impute.filter(regex=IMPUTATION_SHOWN))
+    found["loci_attrition"] = (get("eqtl_filter/attrition"),) * 2
+    found["loci"] = (loci, loci.drop(columns=EVIDENCE, errors="ignore"))
+    return found | {"snps": (snps, snps)}
+
+
+def people_for_page(people):
+    """Everybody, with reasons in words; without the column of a modality that nobody in the study has."""
+    absent = [name for name in ("has_connectivity", "has_genotypes") if not people[name].any()]
+    return people.assign(reason=people["reason"].map(plain_reasons)).drop(columns=absent)
 
 
 def about(name):

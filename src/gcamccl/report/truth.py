@@ -48,15 +48,30 @@ def recovery(results, fdr_q):
         SNPs have no planted class, so they are counted as ``any`` and, for the paper's rule, per class too.
     """
     truth = results.truth
-    edges, snps = results.tables["threshold/edges"], results.tables["threshold/snps"]
+    rows = []
+    if results.has("connectivity"):
+        rows += _connections(truth, results.tables["threshold/edges"], fdr_q)
+    if results.has("snps"):
+        rows += _snps_and_genes(results, results.tables["threshold/snps"], fdr_q)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *GENE_SET[3:]])
+    whole = ["n_candidates", "n_planted", "n_selected", "n_hit", "rank", "n_tested", "contained"]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _connections(truth, edges, fdr_q):
+    """Rows of `recovery` about connections."""
     planted = {name: {tuple(sorted(pair)) for pair in truth.get(f"edges_{name}", [])} for name in ("low", "high")}
     planted["any"] = planted["low"] | planted["high"]
     edge_of = [tuple(sorted(pair)) for pair in edges[["roi_a", "roi_b"]].itertuples(index=False)]
-    rows = _rows("connections", edges, edge_of, planted, fdr_q, by_sign=True)
+    return _rows("connections", edges, edge_of, planted, fdr_q, by_sign=True)
 
+
+def _snps_and_genes(results, snps, fdr_q):
+    """Rows of `recovery` about SNPs, genes and the gene set."""
+    truth = results.truth
     causal = {str(snp["id"]) for snp in truth.get("causal_snps", [])}
     same = dict.fromkeys(("low", "high", "any"), causal)
-    rows += _rows("SNPs", snps, snps["snp_id"].tolist(), same, fdr_q, by_sign=False)
+    rows = _rows("SNPs", snps, snps["snp_id"].tolist(), same, fdr_q, by_sign=False)
 
     candidates = {gene for cell in snps["genes"].dropna() for gene in str(cell).split(",")}
     genes = set(map(str, truth.get("causal_genes", [])))
@@ -66,10 +81,7 @@ def recovery(results, fdr_q):
     significant = snps[snps["q"] <= fdr_q]["genes"].dropna()
     found = {gene for cell in significant for gene in str(cell).split(",")}
     rows.append(_row("genes", "any", UNIVARIATE, candidates, genes, found))
-    rows += _gene_set_rows(results)
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *GENE_SET[3:]])
-    whole = ["n_candidates", "n_planted", "n_selected", "n_hit", "rank", "n_tested", "contained"]
-    return table.astype(dict.fromkeys(whole, "Int64"))
+    return rows + _gene_set_rows(results)
 
 
 def _rows(what, table, names, planted, fdr_q, by_sign):

@@ -45,11 +45,10 @@ def simulate_study(settings, chromosomes, folder, say=print):
     """
     folder = Path(folder)
     study = folder / "study"
-    files = layout.study_files(chromosomes, folder)
+    files = layout.study_files(chromosomes, folder, settings["modalities"])
     seeds = np.random.SeedSequence(settings["seed"]).spawn(len(STREAMS))
     rng = {name: np.random.default_rng(seed) for name, seed in zip(STREAMS, seeds, strict=True)}
     rows = layout.participants(settings, folder)
-
     say(f"genomes of {len(rows)} people and {settings['n_reference']} of a reference panel")
     world = genome.simulate_genome(
         len(rows), settings["n_reference"], chromosomes, settings["snps_per_mb"], rng["genome"]
@@ -64,10 +63,27 @@ def simulate_study(settings, chromosomes, folder, say=print):
         settings["heritability"],
         rng["people"],
     )
-
     people = replace(people, table=relatives.adjust_people(people.table, pairs))
+    genetic_facts, edges = {}, {}
+    if "snps" in settings["modalities"]:
+        say("arrays, reference panel, GTEx, genes, gene sets")
+        table, genetic_facts = _genotypes(world, rows, people, planted, pairs, chromosomes, files, settings, rng)
+        people = replace(people, table=table)
+    if "connectivity" in settings["modalities"]:
+        say("ROI time series")
+        rois = read_atlas("power264")
+        series, edges = connectome.simulate_timeseries(people.ability, settings, rois, rng["connectome"])
+        for row, signals in zip(rows, series, strict=True):
+            write_series(row, signals, study, rng["series"])
+        edges = {name: edges[name] for name in ("edges_high", "edges_low")}
+    write_tables(rows, people, folder)
+    write_json(files["truth"], {"seed": settings["seed"], **edges, **genetic_facts})
+    return sorted(str(path.relative_to(folder)) for path in study.rglob("*") if path.is_file())
 
-    say("arrays, reference panel, GTEx, genes, gene sets")
+
+def _genotypes(world, rows, people, planted, pairs, chromosomes, files, settings, rng):
+    """Write all that is about genotypes; returns the table of people with sex as recorded, and what was planted."""
+    study, causal = Path(files["participants"]).parent, planted["causal_snps"]
     ids = [row["genotype_id"] for row in rows]
     protect = {*causal["id"], *planted["eqtl_snps"]}
     apart = [(pair.one, pair.other) for pair in pairs if pair.kind == "same DNA"]
@@ -78,7 +94,6 @@ def simulate_study(settings, chromosomes, folder, say=print):
         study / "genotypes", ids, people.table, faults, world.populations, pairs, chromosomes, rng["relatives"]
     )
     probe_faults.write_dialects(study / "genotypes")
-    people = replace(people, table=table)
     arrays.write_reference(world, study / "reference")
     gtex.write_gtex(
         world, planted["eqtl_snps"], planted["expressed_genes"], layout.TISSUES, study / "gtex", rng["gtex"]
@@ -87,24 +102,13 @@ def simulate_study(settings, chromosomes, folder, say=print):
     gene_set = gtex.write_gene_sets(
         world.genes, planted["causal_genes"], settings["gene_sets"], files["gene_sets"][0], rng["gene_sets"]
     )
-
-    say("ROI time series")
-    rois = read_atlas("power264")
-    series, edges = connectome.simulate_timeseries(people.ability, settings, rois, rng["connectome"])
-    for row, signals in zip(rows, series, strict=True):
-        write_series(row, signals, study, rng["series"])
-
-    write_tables(rows, people, folder)
-    truth = {
-        "seed": settings["seed"],
-        "edges_high": edges["edges_high"],
-        "edges_low": edges["edges_low"],
+    return table, {
         "causal_snps": causal.drop(columns="variant").to_dict("records"),
         "causal_genes": planted["causal_genes"],
         "planted_gene_set": gene_set,
         "eqtl_snps": planted["eqtl_snps"],
         "expressed_genes": planted["expressed_genes"],
-        "genotype_faults": {name: table.to_dict("records") for name, table in faults.items()},
+        "genotype_faults": {name: part.to_dict("records") for name, part in faults.items()},
         "relatives": [
             {
                 "genotype_id_1": ids[pair.one],
@@ -116,8 +120,6 @@ def simulate_study(settings, chromosomes, folder, say=print):
         ],
         "populations": dict(zip(ids, world.populations.tolist(), strict=True)),
     }
-    write_json(files["truth"], truth)
-    return sorted(str(path.relative_to(folder)) for path in study.rglob("*") if path.is_file())
 
 
 def write_series(row, signals, study, rng):
@@ -147,7 +149,7 @@ def write_tables(rows, people, folder):
         table[column] = [
             str(Path("..", Path(path).relative_to(folder))) if isinstance(path, str) else None for path in table[column]
         ]
-    table = pd.concat([table, people.table], axis=1)
+    table = pd.concat([table.dropna(axis=1, how="all"), people.table], axis=1)
     write_tsv(study / "participants.tsv", table)
     truth = table[["participant_id"]].assign(ability=people.ability, polygenic=people.polygenic)
     write_tsv(study / "truth_people.tsv", truth)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.cohort import Cohort
-from gcamccl.cohort_files import INPUTS as COHORT_FILES
+from gcamccl.cohort_files import input_files as cohort_files
 from gcamccl.cohort_files import read_cohort
 from gcamccl.threshold import maps, tables
 from gcamccl.threshold.univariate import bh, t_test
@@ -24,27 +24,35 @@ class Inputs:
     ----------
     cohort : gcamccl.cohort.Cohort
     rois : DataFrame
-        ``roi`` (1-based), ``network``, ``name``; R rows.
+        ``roi`` (1-based), ``network``, ``name``; R rows. None: a study without scans.
     snps : DataFrame
-        ``snp_id``, ``chrom``, ``pos``, ``genes``; L rows.
+        ``snp_id``, ``chrom``, ``pos``, ``genes``; L rows. None: a study without genotypes.
     snp_gene : DataFrame
-        ``snp_id``, ``gene``.
+        ``snp_id``, ``gene``. None: the same.
     """
 
     cohort: Cohort
-    rois: pd.DataFrame
-    snps: pd.DataFrame
-    snp_gene: pd.DataFrame
+    rois: pd.DataFrame | None
+    snps: pd.DataFrame | None
+    snp_gene: pd.DataFrame | None
 
 
-def input_files(cohort, connectivity, loci):
-    """Files that `read_inputs` reads from the three folders."""
-    tables = [connectivity / "rois.tsv", loci / "snps.tsv", loci / "snp_gene.tsv"]
-    return [*(cohort / name for name in COHORT_FILES), *tables]
+def input_files(cohort, connectivity=None, loci=None):
+    """Files that `read_inputs` reads from the folders."""
+    names = [(connectivity, "rois.tsv"), (loci, "snps.tsv"), (loci, "snp_gene.tsv")]
+    return [*cohort_files(cohort), *(folder / name for folder, name in names if folder)]
 
 
-def read_inputs(cohort, connectivity, loci):
+def read_inputs(cohort, connectivity=None, loci=None):
     """Read and check the folders of `cohort`, `connectivity` and `eqtl_filter`.
+
+    Parameters
+    ----------
+    cohort : Path
+    connectivity : Path or None
+        None: a study without scans.
+    loci : Path or None
+        None: a study without genotypes.
 
     Returns
     -------
@@ -53,25 +61,26 @@ def read_inputs(cohort, connectivity, loci):
     Raises
     ------
     InputError
-        A missing file or column; folders whose numbers of ROIs or loci differ.
+        A missing file or column; folders whose numbers of ROIs or loci differ, or which the cohort knows nothing of.
     """
-    *_, rois_file, snps_file, gene_file = input_files(cohort, connectivity, loci)
-    inputs = Inputs(
-        read_cohort(cohort),
-        read_tsv(rois_file, columns=("roi", "network", "name"), dtype={"network": str, "name": str}),
-        read_tsv(snps_file, columns=("snp_id", "chrom", "pos", "genes"), dtype={"chrom": str, "snp_id": str}),
-        read_tsv(gene_file, columns=("snp_id", "gene"), dtype=str),
-    )
-    n_rois, n_loci = inputs.cohort.fc.shape[1], inputs.cohort.dosage.shape[1]
-    if len(inputs.rois) != n_rois:
-        raise InputError(
-            rois_file, f"{len(inputs.rois)} ROIs, but the cohort has {n_rois}", "they must come from one run"
-        )
-    if len(inputs.snps) != n_loci:
-        raise InputError(
-            snps_file, f"{len(inputs.snps)} loci, but the cohort has {n_loci}", "they must come from one run"
-        )
-    return inputs
+    made, rois, snps, snp_gene = read_cohort(cohort), None, None, None
+    if connectivity:
+        path = connectivity / "rois.tsv"
+        rois = read_tsv(path, columns=("roi", "network", "name"), dtype={"network": str, "name": str})
+    if loci:
+        path = loci / "snps.tsv"
+        snps = read_tsv(path, columns=("snp_id", "chrom", "pos", "genes"), dtype={"chrom": str, "snp_id": str})
+        snp_gene = read_tsv(loci / "snp_gene.tsv", columns=("snp_id", "gene"), dtype=str)
+    for table, n, option, folder, name, what in (
+        (rois, made.n_rois, "--connectivity", connectivity, "rois.tsv", "ROIs"),
+        (snps, made.n_loci, "--loci", loci, "snps.tsv", "loci"),
+    ):
+        if table is None and n is not None:
+            raise InputError(option, f"not given, but the cohort has {n} {what}", "give the folder of the same run")
+        if table is not None and len(table) != n:
+            has = f"has {n}" if n is not None else "has none"
+            raise InputError(folder / name, f"{len(table)} {what}, but the cohort {has}", "they must come from one run")
+    return Inputs(made, rois, snps, snp_gene)
 
 
 def edge_tests(fc, labels):
@@ -99,7 +108,8 @@ def run(inputs, shards, settings, say=lambda text: None):
     Returns
     -------
     dict
-        ``edges`` (all 2 E rows), ``snps``, ``summary``: DataFrames; ``genes``: dict of group to list of str.
+        ``edges`` (all 2 E rows), ``snps``, ``summary``: DataFrames; ``genes``: dict of group to list of str. Those of
+        a modality that the study lacks are None (``genes``: empty).
 
     Raises
     ------
@@ -113,10 +123,13 @@ def run(inputs, shards, settings, say=lambda text: None):
             f"no {method} maps, which threshold.method asks for",
             f"add it to activation.methods or choose one of {', '.join(shards[0].methods)}",
         )
-    n_edges = len(inputs.rois) * (len(inputs.rois) - 1) // 2
-    sizes = {"connectivity": n_edges, "snps": len(inputs.snps)}
     cohort, labels = inputs.cohort, inputs.cohort.labels
-    tests = {"connectivity": edge_tests(cohort.fc, labels[0]), "snps": t_test(cohort.dosage, labels[0])}
+    sizes, tests = {}, {}
+    if inputs.rois is not None:
+        sizes["connectivity"] = len(inputs.rois) * (len(inputs.rois) - 1) // 2
+        tests["connectivity"] = edge_tests(cohort.fc, labels[0])
+    if inputs.snps is not None:
+        sizes["snps"], tests["snps"] = len(inputs.snps), t_test(cohort.dosage, labels[0])
     summary, features = [], {}
     for view, n_features in sizes.items():
         t, p = tests[view]
@@ -132,10 +145,10 @@ def run(inputs, shards, settings, say=lambda text: None):
             features[view] = tables.feature_table({}, method, t, p, q, settings["min_frequency"])
         n_found = int((q <= settings["fdr_q"]).sum())
         say(f"{view}: {n_found} of {n_features} with a univariate q <= {settings['fdr_q']:g}")
-    snps = tables.snp_table(features["snps"], inputs.snps)
-    return {
-        "edges": tables.edge_table(features["connectivity"], inputs.rois),
-        "snps": snps,
-        "summary": pd.DataFrame(summary),
-        "genes": {group: tables.selected_genes(snps, inputs.snp_gene, group) for group in tables.CLASSES},
-    }
+    found = {"edges": None, "snps": None, "summary": pd.DataFrame(summary), "genes": {}}
+    if "connectivity" in features:
+        found["edges"] = tables.edge_table(features["connectivity"], inputs.rois)
+    if "snps" in features:
+        snps = found["snps"] = tables.snp_table(features["snps"], inputs.snps)
+        found["genes"] = {group: tables.selected_genes(snps, inputs.snp_gene, group) for group in tables.CLASSES}
+    return found

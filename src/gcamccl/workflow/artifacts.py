@@ -9,7 +9,7 @@ from pathlib import Path
 from gcamccl.atlas import atlas_files
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import sha256
-from gcamccl.workflow.stages import BY_NAME, STAGES
+from gcamccl.workflow.stages import BY_NAME, MODALITIES, taking_part
 
 KEY_DIGITS = 12
 ATLAS = "resources/power264.tsv"
@@ -110,8 +110,8 @@ def participants_digest(participants, columns):
     return digest([[row.get(column) for column in columns] for row in participants])
 
 
-def recipes(config, participants=None):
-    """Everything each stage's key depends on.
+def recipes(config, participants=None, modalities=MODALITIES):
+    """Everything each stage's key depends on, of the stages that take part.
 
     Parameters
     ----------
@@ -119,6 +119,9 @@ def recipes(config, participants=None):
         Validated configuration, every key filled in.
     participants : list of dict, optional
         Rows of the participants table; None for a simulated study (its key says all about its people).
+    modalities : sequence of str
+        What the study has (`gcamccl.workflow.modalities.of_study`). Stages about others are absent, from the result
+        and from the recipes of those that would read them.
 
     Returns
     -------
@@ -128,11 +131,10 @@ def recipes(config, participants=None):
     """
     simulated = config["study"]["simulated"]
     result, keys = {}, {}
-    for stage in STAGES:
-        if stage.name == "simulate" and not simulated:
-            continue
+    for stage in map(BY_NAME.get, taking_part(modalities, simulated)):
         reads_inputs = bool(stage.study or stage.participants) or stage.name == "preprocess"
-        needs = stage.needs + (("simulate",) if simulated and reads_inputs and stage.name != "simulate" else ())
+        needs = tuple(need for need in stage.needs if need in keys)
+        needs += ("simulate",) if simulated and reads_inputs and stage.name != "simulate" else ()
         recipe = {
             "stage": stage.name,
             "settings": config[stage.name],

@@ -257,5 +257,8 @@ def _next(request, score):
     if "score" not in request.asked:
         lines.append("  No --score was given: fill in the column score first.")
     if "genotype_id" not in request.asked:
-        lines.append("  No --genotype-id was given: add a column genotype_id with the ids (IID) in the PLINK files.")
+        lines.append(
+            "  No --genotype-id was given: add a column genotype_id with the ids (IID) in the PLINK files, or, for"
+        )
+        lines.append("  a study without genotypes, set train.views: [connectivity] and leave study.genotypes empty.")
     return lines

@@ -11,6 +11,8 @@ from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 
 PAPER = ROOT / "config" / "config.yaml"
+# Of the study section: not needed where no genotypes are named and train.views does not ask for any.
+GENETIC = {"genotypes", "gtex_eqtl", "gtex_expression", "gene_bodies", "gene_sets"}
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -87,9 +89,13 @@ def _across(config):
     if config["threshold"]["method"] not in config["activation"]["methods"]:
         lines.append(f"threshold.method: {config['threshold']['method']} is not among activation.methods")
     study = config["study"]
-    lines += impute_files.errors(config["impute"]["method"], study)
+    genotyped = study["simulated"] or bool(study["genotypes"]) or "snps" in config["train"]["views"]
+    if genotyped:
+        lines += impute_files.errors(config["impute"]["method"], study)
     if not study["simulated"]:
         optional = {"simulated", "known_positions", "reference_panel", "genetic_map", "imputed", "gtex_lookup"}
+        if not genotyped:
+            optional |= GENETIC
         lines += [
             f"study.{key}: missing; name the file, or set study.simulated: true"
             for key, value in study.items()

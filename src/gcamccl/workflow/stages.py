@@ -27,6 +27,8 @@ class Stage:
         Programs in ``workflow/scripts`` (without ``.py``); their imports are the stage's code.
     shipped : tuple of str
         Files of the project other than code that it reads, relative to the project.
+    modality : str, optional
+        Which of `MODALITIES` it is about: without that, it does not take part. None: it always does.
     """
 
     name: str
@@ -36,8 +38,11 @@ class Stage:
     participants: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
     shipped: tuple[str, ...] = ()
+    modality: str | None = None
 
 
+# What a study may have, by the names of the network's views.
+MODALITIES = ("connectivity", "snps")
 # "scan" is `gcamccl.workflow.study.scan_key`: route, files and repetition time. "events" is the table's path where the
 # settings use it, else nothing, so that events nobody reads make no result out of date.
 SCAN_COLUMNS = ("participant_id", "scan")
@@ -55,6 +60,7 @@ STAGES = (
         "per person: realign, register to MNI152, smooth, ROI time series, scan quality",
         scripts=("preprocess",),
         shipped=("resources/power264.tsv",),
+        modality="connectivity",
     ),
     Stage(
         "connectivity",
@@ -63,6 +69,7 @@ STAGES = (
         participants=(*SCAN_COLUMNS, "events"),
         scripts=("connectivity",),
         shipped=("resources/power264.tsv",),
+        modality="connectivity",
     ),
     Stage(
         "genotype_qc",
@@ -70,6 +77,7 @@ STAGES = (
         study=("genotypes", "chromosomes", "known_positions", "reference_panel"),
         participants=("participant_id", "genotype_id", "sex", "family_id"),
         scripts=("genotype_qc",),
+        modality="snps",
     ),
     Stage(
         "impute",
@@ -77,6 +85,7 @@ STAGES = (
         needs=("genotype_qc",),
         study=("reference_panel", "genetic_map", "imputed"),
         scripts=("impute", "mask_for_server"),
+        modality="snps",
     ),
     Stage(
         "eqtl_filter",
@@ -84,10 +93,11 @@ STAGES = (
         needs=("impute",),
         study=("chromosomes", "gene_bodies", "gtex_eqtl", "gtex_lookup", "gtex_expression"),
         scripts=("eqtl_filter",),
+        modality="snps",
     ),
     Stage(
         "cohort",
-        "joins both modalities; high and low groups, confounds, splits, label permutations",
+        "joins what the study has; high and low groups, confounds, splits, label permutations",
         needs=("connectivity", "genotype_qc", "eqtl_filter"),
         study=("score",),
         participants=("participant_id", "genotype_id", "score", "age", "sex", "site", "family_id"),
@@ -119,6 +129,7 @@ STAGES = (
         study=("gene_sets",),
         scripts=("enrichment",),
         shipped=("resources/symbol_updates.tsv",),
+        modality="snps",
     ),
     Stage(
         "report",
@@ -140,6 +151,13 @@ STAGES = (
         shipped=tuple(f"src/gcamccl/report/{name}" for name in ("template.html", "style.css", "page.js")),
     ),
 )
+
+
+def taking_part(modalities=MODALITIES, simulated=True):
+    """Names of the stages of a study that has `modalities`, in order."""
+    absent = {stage.name for stage in STAGES if stage.modality and stage.modality not in modalities}
+    return tuple(stage.name for stage in STAGES if stage.name not in absent and (simulated or stage.name != "simulate"))
+
 
 BY_NAME = {stage.name: stage for stage in STAGES}
 NAMES = tuple(BY_NAME)

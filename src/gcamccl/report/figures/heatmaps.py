@@ -14,17 +14,17 @@ METHOD_LABELS = {
 }
 
 
-NOTHING = "No map of connections was made, or all are zero everywhere."
+NOTHING = "No map was made, or all are zero everywhere."
 
 
-def made_by(summaries, methods, classes):
-    """Methods with a map of connections that is not zero everywhere, of the true labels and one of `classes`."""
+def made_by(summaries, methods, classes, view="connectivity"):
+    """Methods with a map of a view that is not zero everywhere, of the true labels and one of `classes`."""
     return [
         method
         for method in methods
         if any(
             place in summaries and summaries[place].n_maps
-            for place in ((method, "connectivity", name, False) for name in classes)
+            for place in ((method, view, name, False) for name in classes)
         )
     ]
 
@@ -101,9 +101,9 @@ def activation(summaries, name, networks, methods=("gradcam", "guided_gradcam"))
     return drawing
 
 
-def histograms(summaries, methods=("gradcam", "guided_gradcam")):
-    """Mean histogram of grey values of the activation maps, low beside high group (Fig. 4)."""
-    present = made_by(summaries, methods, ["low", "high"])
+def histograms(summaries, view="connectivity", methods=("gradcam", "guided_gradcam")):
+    """Mean histogram of grey values of the activation maps of a view, low beside high group (Fig. 4)."""
+    present = made_by(summaries, methods, ["low", "high"], view)
     if not present:
         return style.message(NOTHING)
     drawing, axes = style.figure(
@@ -112,8 +112,8 @@ def histograms(summaries, methods=("gradcam", "guided_gradcam")):
     edges = np.linspace(0, GREY_LEVELS - 1, HISTOGRAM_BINS + 1)
     for row, method in zip(axes, present, strict=True):
         for axis, name in zip(row, ("low", "high"), strict=True):
-            part = summaries.get((method, "connectivity", name, False))
-            permuted = summaries.get((method, "connectivity", name, True))
+            part = summaries.get((method, view, name, False))
+            permuted = summaries.get((method, view, name, True))
             axis.set_title(f"{METHOD_LABELS.get(method, method)}, {style.CLASS_LABELS[name]}", fontsize=9)
             if part is None or not part.n_maps:
                 style.empty(axis, "no map that is not zero everywhere")
@@ -127,7 +127,7 @@ def histograms(summaries, methods=("gradcam", "guided_gradcam")):
             style.log_scale(axis)
             if axis is axes[0, 0]:
                 axis.legend(fontsize=7.5)
-        row[0].set_ylabel("connections per bin (%)")
+        row[0].set_ylabel(f"{'connections' if view == 'connectivity' else 'SNPs'} per bin (%)")
     for axis in axes[-1]:
         axis.set_xlabel("grey value (255 x |map| / largest |map|)")
     return drawing
