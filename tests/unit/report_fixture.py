@@ -324,14 +324,14 @@ def training(folders, cohort, rng):
         pd.DataFrame(predictions, columns=columns).to_parquet(shard / "predictions.parquet")
 
 
-def comparison(folder, cohort, rng):
+def comparison(folder, cohort, rng, views=("connectivity", "snps")):
     """Compare stage: all methods on the test people of each split, with one permutation of the labels."""
     splits = np.load(folder.parent / "cohort" / "splits.npy")
     names = cohort["participant_id"].to_numpy()
     label = (cohort["group"] == "high").astype(int).to_numpy()
     test_people = [(names[split == 2], label[split == 2]) for split in splits]
     skill = dict.fromkeys(METHODS, 1.2) | {"gcamccl": 2.5, "confounds": 0.2}
-    people = predictions(test_people, skill, 1, rng)
+    people = predictions(test_people, skill, 1, rng, views)
     write_compare(folder, people, (splits == 2).sum() / (splits == 0).sum())
 
 

@@ -84,7 +84,7 @@ def test_the_summary_has_the_tables_numbers(good):
     for text in ("connectivity alone", "SNPs alone"):
         assert text in said["Each view alone"]
     assert (
-        f"all confounds name the group with an accuracy of {table.loc[('confounds', 'all'), 'accuracy_mean']:.3f}"
+        f"All confounds alone name the group with an accuracy of {table.loc[('confounds', 'all'), 'accuracy_mean']:.3f}"
         in (said["Confounds"])
     )
 

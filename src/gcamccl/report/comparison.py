@@ -175,10 +175,9 @@ def _confounds(results, table3):
         return
     singles = table3[(table3["kind"] == "confound") & (table3["features"] != "all")]
     found = difference(results, row)
-    text = f"Without any image or genotype, {_lower(row['label'])} name the group with an accuracy of {estimate(row)}"
-    if row["features"] != "all":
-        text = text.replace(" name the", " names the")
-    elif len(singles):
+    every = row["features"] == "all"
+    text = f"{row['label']} alone name{'' if every else 's'} the group with an accuracy of {estimate(row)}"
+    if every and len(singles):
         best = singles.loc[singles["accuracy_mean"].idxmax()]
         text += f"; the best single one is {_lower(best['label'])}, {best['accuracy_mean']:.3f}"
     text += f". gCAM-CCL minus {_lower(row['label'])}: {difference_words(found, own['confidence'])}."
