@@ -1,6 +1,6 @@
 # compare: the classifiers of Table III on identical splits and label permutations, one job a method.
 # Needs <cohort>; for gcamccl, ccl_svm and ccl_rf also every shard of <train>.
-# Leaves {method}/predictions.parquet, metrics.tsv and table3.tsv.
+# Leaves {method}/predictions.parquet, metrics.tsv, table3.tsv, differences.tsv and calibration.tsv.
 
 
 rule compare:
@@ -39,9 +39,12 @@ rule compare_table:
             "<compare>/{method}/predictions.parquet",
             method=CONFIG["compare"]["methods"],
         ),
+        splits="<cohort>/splits.npy",
     output:
         "<compare>/metrics.tsv",
         "<compare>/table3.tsv",
+        "<compare>/differences.tsv",
+        "<compare>/calibration.tsv",
     log:
         "<compare>/log.txt",
     benchmark:
@@ -56,8 +59,9 @@ rule compare_table:
         program=program("compare_table"),
         recipe=recipe("compare"),
         out=folder,
+        cohort=folder_of("cohort"),
     message:
         "compare: Table III"
     shell:
-        "python {params.program:q} --predictions {input.predictions:q}"
+        "python {params.program:q} --predictions {input.predictions:q} --cohort {params.cohort:q}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

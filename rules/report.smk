@@ -11,6 +11,8 @@ REPORT_FIGURES = {
     "people": "cohort",
     "training": "train",
     "table3": "compare",
+    "differences": "compare",
+    "calibration": "compare",
     "fig2_maps_low": "activation",
     "fig3_maps_high": "activation",
     "fig4_histograms": "activation",
@@ -62,6 +64,8 @@ rule report:
         ),
         "<compare>/metrics.tsv",
         "<compare>/table3.tsv",
+        "<compare>/differences.tsv",
+        "<compare>/calibration.tsv",
         expand(
             "<activation>/replicates-{replicates}/maps.safetensors",
             replicates=REPLICATE_RANGES,

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from report_fixture import N_PEOPLE, make_study
 
-from gcamccl.report import checks, genotypes, methods, statistics
+from gcamccl.report import checks, genotypes, methods
 from gcamccl.report.collect import collect
 from gcamccl.report.figures import genotypes as figures
 from gcamccl.report.figures import style
@@ -35,11 +35,10 @@ def test_warnings_are_the_stages_with_advice_once_a_check(results):
     assert "G001" in lines[0] and "remove_sex_mismatch" in lines[0]
     assert "same DNA" in lines[1] and "remove_related" not in lines[1]
     assert lines[2].endswith("remove_related leaves out the fewest people.")
-    table3 = statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
-    assert checks.warnings(results, {}, table3)["genotype_qc"] == lines
+    assert checks.warnings(results, {})["genotype_qc"] == lines
     quiet = changed(results, notes=results.tables["genotype_qc/notes"].query("level == 'note'"))
     assert genotypes.warnings(quiet) == []
-    assert "genotype_qc" not in checks.warnings(quiet, {}, table3)
+    assert "genotype_qc" not in checks.warnings(quiet, {})
 
 
 def test_sentences_count_people_and_repeat_every_note(results):

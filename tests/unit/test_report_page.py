@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_fixture import arguments, make_study
+from report_fixture import arguments, comparison, make_study
 from report_fixture_results import EVIL
 from safetensors.numpy import load_file, save_file
 
@@ -159,6 +159,7 @@ def one_modality(folders, modality):
         save_file(maps, path)
     for path in folders["train"].rglob("predictions.parquet"):
         pd.read_parquet(path).assign(**{f"p_high_{other}": np.nan}).to_parquet(path)
+    comparison(folders["compare"], read_tsv(folders["cohort"] / "cohort.tsv"), np.random.default_rng(4), (modality,))
     summary = read_tsv(folders["threshold"] / "summary.tsv")
     write_tsv(folders["threshold"] / "summary.tsv", summary[summary["view"] == modality])
     gone = ["edges_all.parquet"] if other == "connectivity" else ["snps.tsv", "genes_low.txt", "genes_high.txt"]

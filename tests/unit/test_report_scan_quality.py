@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from report_fixture import make_study
 
-from gcamccl.report import figure_list, maps, statistics
+from gcamccl.report import figure_list, maps
 from gcamccl.report.collect import collect
 from gcamccl.report.figures import scan_quality, style
 from gcamccl.workflow.config import stage_defaults
@@ -93,9 +93,8 @@ def test_studies_of_which_little_is_known():
 
 def test_the_report_draws_it_and_says_who_is_unknown(tmp_path):
     results = collect(make_study(tmp_path))
-    table3 = statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
     summaries = maps.summarise(results.folders["activation"], results.replicates)
-    name, drawing, note = next(figure_list.drawings(results, summaries, table3))
+    name, drawing, note = next(figure_list.drawings(results, summaries))
     assert name == "scan_quality"
     assert note == "240 people with scans; translation unknown: 5; framewise displacement unknown: 5."
     assert len(dots(drawing.axes[1])["kept"]) == 240 - 12 - 5

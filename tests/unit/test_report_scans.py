@@ -60,8 +60,7 @@ def test_people_without_scans_are_not_excluded_for_their_images(results):
     study.tables["connectivity/excluded"] = pd.concat([study.tables["connectivity/excluded"], gone])
     scanned, kept = scans.tables(study)
     assert (len(scanned), len(kept)) == (230, 218)
-    table3 = statistics.table3(study.tables["compare/metrics"], study.tables["compare/table3"])
-    assert "12 of 230 with scans excluded" in summary.sentences(study, table3)[0][1]
+    assert "12 of 230 with scans excluded" in summary.sentences(study)[0][1]
     assert not lines(study, "were excluded")
 
 
@@ -104,9 +103,8 @@ def test_motion_in_the_connections_is_a_warning_from_its_ratio_on(results):
     above = with_summary(results, median_abs_r=0.0631, median_abs_r_by_chance=0.045)
     assert not lines(below, "Motion is still") and len(lines(above, "Motion is still")) == 1
     assert "is 0.063 over 223 people" in lines(above, "Motion is still")[0]
-    table3 = statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
     for study, bad in ((below, False), (above, True)):
-        assert {heading: found for heading, _, found in summary.sentences(study, table3)}["Head motion"] is bad
+        assert {heading: found for heading, _, found in summary.sentences(study)}["Head motion"] is bad
 
 
 def test_planted_motion_is_warned_of_and_none_is_not():
@@ -132,13 +130,12 @@ def test_too_few_people_with_known_motion_are_said_everywhere(results, tmp_path)
     study = replace(results, tables=results.tables | found)
     why = "people kept with known motion: 9; at least 10 are needed."
     assert scans.qc_fc_sentence(found["connectivity/qc_fc"], 228) == f"QC-FC was not computed: {why}"
-    table3 = statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
-    assert summary.sentences(study, table3)[1][1:] == (f"QC-FC was not computed: {why}", False)
+    assert summary.sentences(study)[1][1:] == (f"QC-FC was not computed: {why}", False)
     assert not lines(study, "Motion is still")
-    made = {table.name: table for table in tables.build(study, table3)}
+    made = {table.name: table for table in tables.build(study)}
     assert tables.for_page(made["qc_fc"])["rows"] == [["9", "0", why.removesuffix(".")]]
     with style.styled():
-        drawn = figure_list.drawings(study, maps.summarise(study.folders["activation"], study.replicates), table3)
+        drawn = figure_list.drawings(study, maps.summarise(study.folders["activation"], study.replicates))
         figures = {name: (drawing, note) for name, drawing, note in (next(drawn), next(drawn))}
         style.plt.close("all")
     drawing, note = figures["qc_fc"]

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.stats import rankdata
 
-METRICS = ("accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "auc")
+METRICS = ("accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "auc", "brier")
+SMALLER_IS_BETTER = ("brier",)
 
 
 def metrics(labels, predicted, scores):
@@ -13,23 +14,26 @@ def metrics(labels, predicted, scores):
     ----------
     labels, predicted : array_like of {0, 1} (n,)
     scores : array_like of float (n,)
-        Larger: more likely high. Ties count half in the AUC.
+        Probability of high, 0 to 1. Ties count half in the AUC.
 
     Returns
     -------
     dict of str to float
-        ``sensitivity`` is the recall of high, ``specificity`` that of low. NaN: a recall or AUC that needs a class
-        nobody is in. F1 is 0 where nobody is rightly called high.
+        ``sensitivity`` is the recall of high, ``specificity`` that of low; ``brier`` is the mean squared distance of
+        the probability from the label (Brier 1950; 0.25 for always saying 0.5). NaN: a recall or AUC that needs a
+        class nobody is in. F1 is 0 where nobody is rightly called high.
 
     Raises
     ------
     ValueError
-        No people, different lengths, or scores that are not finite.
+        No people, different lengths, or scores that are no probabilities.
     """
     labels, predicted = np.asarray(labels, bool), np.asarray(predicted, bool)
     scores = np.asarray(scores, float)
-    if not len(labels) or not labels.shape == predicted.shape == scores.shape or not np.isfinite(scores).all():
-        raise ValueError("labels, predicted and finite scores must be of one length, at least 1")
+    if not len(labels) or not labels.shape == predicted.shape == scores.shape:
+        raise ValueError("labels, predicted and scores must be of one length, at least 1")
+    if not ((scores >= 0) & (scores <= 1)).all():  # NaN fails too
+        raise ValueError("scores must be probabilities, 0 to 1")
     right = labels == predicted
     high, low = int(labels.sum()), int((~labels).sum())
     sensitivity = right[labels].mean() if high else np.nan
@@ -45,4 +49,5 @@ def metrics(labels, predicted, scores):
         "f1": 2 * hits / (2 * hits + int((~right).sum())) if hits else 0.0,
         "balanced_accuracy": float((sensitivity + specificity) / 2),
         "auc": float(auc),
+        "brier": float(((scores - labels) ** 2).mean()),
     }

@@ -1,6 +1,6 @@
 """Makes the whole report: tables, figures, page."""
 
-from gcamccl.report import checks, figure_list, maps, page, statistics, summary, tables, truth
+from gcamccl.report import checks, figure_list, maps, page, summary, tables, truth
 from gcamccl.report.figures import style
 from gcamccl.workflow.files import write_text, write_tsv
 
@@ -18,7 +18,6 @@ def build(results, title, path, say=print):
     say : callable
         Told one line of progress at a time.
     """
-    table3 = statistics.table3(results.tables["compare/metrics"], results.tables["compare/table3"])
     say("reading activation maps")
     summaries = maps.summarise(results.folders["activation"], results.replicates)
     planted, recovered = None, []
@@ -26,14 +25,14 @@ def build(results, title, path, say=print):
         planted = truth.recovery(results, results.settings("threshold").get("fdr_q", 0.1))
         recovered = truth.sentences(planted, results.truth)
 
-    made = tables.build(results, table3, planted)
+    made = tables.build(results, planted)
     for table in made:
         write_tsv(path(f"tables/{table.name}.tsv"), table.full)
     say(f"{len(made)} tables written")
 
     figures = []
     with style.styled():
-        for name, drawing, note in figure_list.drawings(results, summaries, table3, planted):
+        for name, drawing, note in figure_list.drawings(results, summaries, planted):
             stage, heading = figure_list.FIGURES[name]
             png, svg = path(f"figures/{name}.png"), path(f"figures/{name}.svg")
             style.save(drawing, png, svg)
@@ -41,12 +40,12 @@ def build(results, title, path, say=print):
             figures.append(figure_list.Figure(name, stage, heading, caption, note, png.read_bytes()))
             say(f"figure {name}")
 
-    sentences = summary.sentences(results, table3)
+    sentences = summary.sentences(results)
     if recovered:
         sentences.append(("Planted truth", " ".join(recovered[:4]), False))  # connections and SNPs
     content = {
         "summary": sentences,
-        "warnings": checks.warnings(results, summaries, table3),
+        "warnings": checks.warnings(results, summaries),
         "figures": figures,
         "tables": made,
         "recovered": recovered,

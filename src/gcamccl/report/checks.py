@@ -4,7 +4,7 @@ import numpy as np
 
 from gcamccl import cohort_remarks
 from gcamccl.genotype_qc import relatedness
-from gcamccl.report import genotypes, scans, statistics
+from gcamccl.report import comparison, genotypes, scans, statistics
 
 # Judgement, not law; the page prints the numbers beside each warning.
 ALIKE = 0.5  # permuted labels select at least this share of what the true labels select
@@ -16,7 +16,7 @@ SAME_OUTPUT = 1e-6  # spread of a probability over people
 ZERO_SHARE = 0.1  # of a class's maps
 
 
-def warnings(results, summaries, table3):
+def warnings(results, summaries):
     """Warnings per stage.
 
     Parameters
@@ -24,8 +24,6 @@ def warnings(results, summaries, table3):
     results : gcamccl.report.collect.Results
     summaries : dict
         As returned by `gcamccl.report.maps.summarise`.
-    table3 : DataFrame
-        As returned by `gcamccl.report.statistics.table3`.
 
     Returns
     -------
@@ -38,7 +36,7 @@ def warnings(results, summaries, table3):
         "impute": _impute(results) if results.has("snps") else [],
         "cohort": _cohort(results),
         "train": _train(results),
-        "compare": _compare(results, table3),
+        "compare": comparison.warnings(results),
         "activation": _activation(results, summaries),
         "threshold": _threshold(results),
         "enrichment": _enrichment(results) if results.has("snps") else [],
@@ -72,11 +70,6 @@ def _cohort(results):
         lines.append(
             f"Each split has only {test.mean():.0f} test people: one person more or less right changes the "
             f"accuracy by {1 / test.mean():.3f}."
-        )
-    if len(results.splits) < 5:
-        lines.append(
-            f"Only {len(results.splits)} split{'s' * (len(results.splits) > 1)}: the spread over splits is "
-            "hardly known."
         )
     return lines + _relatives(results) + _doubtful(results)
 
@@ -166,36 +159,6 @@ def _constant_views(predictions):
                 f"In {constant} of {len(spread)} replicates the {column.removeprefix('p_high_')} branch gives "
                 "everybody the same probability: it looks at nothing, and its maps are zero everywhere."
             )
-    return lines
-
-
-def _compare(results, table3):
-    lines = []
-    own = table3[table3["method"] == "gcamccl"]
-    if own.empty:
-        return ["gCAM-CCL is not among the classifiers that were run."]
-    row = own.iloc[0]
-    p, n = statistics.permutation_p(results.tables["compare/metrics"], "gcamccl")
-    if n == 0:
-        lines.append("No permuted labels: there is nothing to tell an accuracy from chance with.")
-    elif n < 19:
-        lines.append(
-            f"{n} permutation{'s' * (n > 1)} of the labels cannot give a p below {1 / (n + 1):.2g}: too few "
-            "for a test at 0.05."
-        )
-    if n and row["accuracy_mean"] <= row["accuracy_permuted"] + 0.05:
-        lines.append(
-            f"gCAM-CCL's accuracy ({row['accuracy_mean']:.3f}) is hardly above that with permuted labels "
-            f"({row['accuracy_permuted']:.3f}): it did not learn the groups, and what it used must not be interpreted."
-        )
-    elif n >= 19 and p > 0.05:
-        lines.append(f"gCAM-CCL's accuracy is not significantly above chance (permutation p = {p:.3f}).")
-    better = table3[table3["accuracy_mean"] > row["accuracy_mean"] + 1e-9].sort_values("accuracy_mean", ascending=False)
-    if len(better):
-        names = ", ".join(f"{other.label} ({other.accuracy_mean:.3f})" for other in better.itertuples())
-        lines.append(
-            f"Other classifiers did better than gCAM-CCL ({row['accuracy_mean']:.3f}) on the same splits: {names}."
-        )
     return lines
 
 

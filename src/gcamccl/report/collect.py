@@ -64,8 +64,23 @@ TABLES = {
         "people": ("participant_id", "score", "has_connectivity", "has_genotypes", "group", "reason"),
     },
     "compare": {
-        "metrics": ("method", "split", "permutation", "accuracy", "sensitivity", "specificity", "f1", "auc"),
-        "table3": ("method", "label", "paper_accuracy", "paper_sensitivity", "paper_specificity", "paper_f1"),
+        "metrics": (
+            *("method", "features", "split", "permutation", "n_test", "accuracy", "sensitivity", "specificity", "f1"),
+            *("balanced_accuracy", "auc", "brier"),
+        ),
+        "table3": (
+            *("method", "features", "kind", "label", "n_splits", "n_permutations", "n_test", "interval", "confidence"),
+            *("accuracy_mean", "accuracy_low", "accuracy_high", "accuracy_permuted", "accuracy_p", "brier_mean"),
+            *(
+                "calibration_slope",
+                "calibration_intercept",
+                "expected_calibration_error",
+                "calibration_error_by_chance",
+            ),
+            *("paper_accuracy", "paper_sensitivity", "paper_specificity", "paper_f1"),
+        ),
+        "differences": ("method", "features", "kind", "label", "metric", "difference", "low", "high", "p", "p_holm"),
+        "calibration": ("method", "features", "n", "n_people", "p_high", "observed", "low", "high"),
     },
     "threshold": {
         "edges": (  # of edges_all.parquet: edges.tsv has only the rows that are selected or significant

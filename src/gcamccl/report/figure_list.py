@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 
 from gcamccl.report import scans, statistics
-from gcamccl.report.figures import connections, flow, genotypes, heatmaps, recovery, scan_quality, scores
+from gcamccl.report.figures import (
+    comparison,
+    connections,
+    flow,
+    genotypes,
+    heatmaps,
+    recovery,
+    scan_quality,
+    scores,
+    training,
+)
 from gcamccl.workflow.artifacts import ROOT
 
 CAPTIONS = ROOT / "workflow" / "report"
@@ -15,8 +25,10 @@ FIGURES = {
     "attrition": ("genotype_qc", "SNPs and people left after each step"),
     "genotype_quality": ("genotype_qc", "People by their genotypes"),
     "people": ("cohort", "From the study to the two groups"),
-    "training": ("train", "Training curves"),
+    "training": ("train", "Learning curves"),
     "table3": ("compare", "Table III as a picture"),
+    "differences": ("compare", "gCAM-CCL minus every other classifier"),
+    "calibration": ("compare", "Are the probabilities what they say?"),
     "fig2_maps_low": ("activation", "Fig. 2 counterpart: activation maps, low group"),
     "fig3_maps_high": ("activation", "Fig. 3 counterpart: activation maps, high group"),
     "fig4_histograms": ("activation", "Fig. 4 counterpart: grey values of the maps"),
@@ -53,7 +65,7 @@ def caption(name):
     return " ".join((CAPTIONS / f"{name}.rst").read_text(encoding="utf-8").split())
 
 
-def drawings(results, summaries, table3, planted=None):
+def drawings(results, summaries, planted=None):
     """Draw every figure, one at a time.
 
     Yields
@@ -71,10 +83,14 @@ def drawings(results, summaries, table3, planted=None):
     if has_snps:
         yield from _of_genotypes(results)
     yield "people", flow.people(*statistics.people_flow(get("cohort/people"))), ""
-    yield "training", scores.training(results.history, results.replicates), ""
+    chosen_on = results.settings("train").get("select_on", "loss")
+    yield "training", training.curves(results.history, results.replicates, chosen_on), ""
     largest = cohort["group"].value_counts(normalize=True).max()
+    table3 = get("compare/table3")
     note = f"Dotted line: always naming the larger group ({largest:.2f})."
-    yield "table3", scores.classifiers(table3, float(largest)), note
+    yield "table3", comparison.classifiers(table3, get("compare/metrics"), float(largest)), note
+    yield "differences", comparison.differences(get("compare/differences"), float(table3["confidence"].iloc[0])), ""
+    yield "calibration", comparison.calibration(get("compare/calibration"), table3), ""
     if has_scans:
         networks = get("connectivity/rois")["network"]
         for name, group in (("fig2_maps_low", "low"), ("fig3_maps_high", "high")):

@@ -2,7 +2,7 @@
 // Tables: sort by a heading, filter by text, download. The page reads the same without this.
 (function () {
   function number(text) {
-    const value = parseFloat(text); // "0.755 ± 0.02" sorts by its mean
+    const value = parseFloat(text); // "0.755 [0.70, 0.81]" sorts by its mean
     return Number.isNaN(value) ? null : value;
   }
 

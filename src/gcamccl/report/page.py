@@ -5,7 +5,17 @@ from pathlib import Path
 
 import jinja2
 
-from gcamccl.report import checks, genotypes, methods, provenance, scans, tables
+from gcamccl.report import (
+    checks,
+    comparison,
+    genotypes,
+    methods,
+    methods_model,
+    provenance,
+    scans,
+    tables,
+    training,
+)
 from gcamccl.workflow.stages import BY_NAME
 
 HERE = Path(__file__).parent
@@ -45,6 +55,7 @@ def render(title, results, content):
     )
     imaging, references = methods.imaging(results)
     genetics, genetic_references = methods.genotypes(results)
+    model, model_references = methods_model.model(results)
     sections = [section(stage, results, content) for stage in stages]
     return environment.get_template("template.html").render(
         title=title,
@@ -62,6 +73,8 @@ def render(title, results, content):
         references=references,
         genetics=genetics,
         genetic_references=genetic_references,
+        model=model,
+        model_references=model_references,
     )
 
 
@@ -83,13 +96,15 @@ def section(stage, results, content):
         "cohort": checks.relatives_together(results),
         "preprocess": scans.where_pages_are(results),
         "genotype_qc": genotypes.sentences(results),
+        "train": training.sentences(results),
+        "compare": comparison.sentences(results),
     }
     return {
         "name": stage,
         "does": "what was planted, and what of it was found again" if stage == "simulate" else BY_NAME[stage].does,
         "settings": [(key, provenance.show(value)) for key, value in results.settings(stage).items()],
         "warnings": content["warnings"].get(stage, []),
-        "sentences": said.get(stage, []),
+        "sentences": list(said.get(stage, [])),
         "figures": figures,
         "tables": [tables.for_page(table) for table in content["tables"] if table.stage == stage],
     }

@@ -1,98 +1,11 @@
-"""Numbers the report states: Table III over splits, permutation p, balance of the groups, accuracy of each view."""
+"""Numbers the report states itself: balance of the groups, flow of people, mean connectivity."""
 
 import numpy as np
 import pandas as pd
 
 from gcamccl.report.names import plain_reasons
 
-METRICS = ("accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "auc")
 CONFOUNDS = ("age", "mean_fd_mm", "max_translation_mm", "pc1", "pc2", "pc3", "pc4", "pc5")
-
-
-def table3(metrics, printed):
-    """Table III: mean and SD of each metric over splits, its mean with permuted labels, the paper's values.
-
-    Parameters
-    ----------
-    metrics : DataFrame
-        ``compare/metrics.tsv``.
-    printed : DataFrame
-        ``compare/table3.tsv``: order, labels and the paper's values.
-
-    Returns
-    -------
-    DataFrame
-        method, label, n_splits, and per metric ``<metric>_mean``, ``<metric>_sd`` (NaN with one split),
-        ``<metric>_permuted``; ``paper_accuracy``, ``paper_sensitivity``, ``paper_specificity``, ``paper_f1``.
-    """
-    present = [metric for metric in METRICS if metric in metrics]
-    true = metrics[metrics["permutation"] == 0].groupby("method")[present]
-    permuted = metrics[metrics["permutation"] > 0].groupby("method")[present].mean()
-    mean, spread = true.mean(), true.std(ddof=1)
-    paper = [f"paper_{metric}" for metric in METRICS[:4]]
-    rows = printed.loc[printed["method"].isin(mean.index), ["method", "label", *paper]].reset_index(drop=True)
-    rows["n_splits"] = rows["method"].map(metrics[metrics["permutation"] == 0].groupby("method")["split"].nunique())
-    for metric in present:
-        rows[f"{metric}_mean"] = rows["method"].map(mean[metric])
-        rows[f"{metric}_sd"] = rows["method"].map(spread[metric])
-        rows[f"{metric}_permuted"] = rows["method"].map(permuted[metric]).astype(float)
-    return rows
-
-
-def permutation_p(metrics, method, metric="accuracy"):
-    """Permutation p of a method's mean over splits.
-
-    Every permutation of the labels is shared by all splits, so its mean over splits is one draw from the null.
-
-    Returns
-    -------
-    p : float
-        (1 + permutations at least as good) / (1 + permutations); NaN without permutations.
-    n : int
-        Permutations.
-    """
-    own = metrics[metrics["method"] == method]
-    means = own.groupby("permutation")[metric].mean()
-    null = means[means.index > 0]
-    if null.empty or 0 not in means.index:
-        return float("nan"), 0
-    return float((1 + (null >= means[0] - 1e-12).sum()) / (1 + len(null))), len(null)
-
-
-def view_accuracy(predictions):
-    """Test accuracy of the fused prediction and of each view alone, true and permuted labels.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        ``train``'s predictions: split, permutation, part, label, p_high, p_high_connectivity, p_high_snps.
-
-    Returns
-    -------
-    DataFrame
-        prediction, accuracy_mean, accuracy_sd (over splits), accuracy_permuted.
-    """
-    part = predictions["part"].astype(str)
-    test = predictions[(part == "test") | (part == "2")]
-    rows = []
-    for column, text in (
-        ("p_high", "both views"),
-        ("p_high_connectivity", "connectivity alone"),
-        ("p_high_snps", "SNPs alone"),
-    ):
-        if column not in test or test[column].isna().all():
-            continue
-        right = ((test[column] > 0.5).astype(int) == test["label"]).groupby([test["split"], test["permutation"]]).mean()
-        number = right.index.get_level_values("permutation")
-        rows.append(
-            {
-                "prediction": text,
-                "accuracy_mean": right[number == 0].mean(),
-                "accuracy_sd": right[number == 0].std(ddof=1),
-                "accuracy_permuted": right[number > 0].mean(),
-            }
-        )
-    return pd.DataFrame(rows, columns=["prediction", "accuracy_mean", "accuracy_sd", "accuracy_permuted"])
 
 
 def balance(cohort):

@@ -1,18 +1,14 @@
 """The page's first paragraphs: the run in sentences with numbers."""
 
-import math
-
-from gcamccl.report import checks, scans, statistics
+from gcamccl.report import checks, comparison, scans, statistics
 
 
-def sentences(results, table3):
+def sentences(results):
     """The run in sentences.
 
     Parameters
     ----------
     results : gcamccl.report.collect.Results
-    table3 : DataFrame
-        As returned by `gcamccl.report.statistics.table3`.
 
     Returns
     -------
@@ -23,7 +19,7 @@ def sentences(results, table3):
         _people(results),
         *([_motion(results)] if results.has("connectivity") else []),
         *([_loci(results)] if results.has("snps") else []),
-        _accuracy(results, table3),
+        *comparison.summary(results),
         *_selection(results),
         _univariate(results),
         *(_pathways(results) if results.has("snps") else []),
@@ -65,23 +61,6 @@ def _loci(results):
         after = int(attrition["snps_out"].iloc[-1])
         text += f", out of {before:,} SNPs common to the arrays and {after:,} after quality control"
     return "Loci", text + ".", False
-
-
-def _accuracy(results, table3):
-    own = table3[table3["method"] == "gcamccl"]
-    if own.empty:
-        return "Accuracy", "gCAM-CCL was not among the classifiers compared.", True
-    row = own.iloc[0]
-    p, n = statistics.permutation_p(results.tables["compare/metrics"], "gcamccl")
-    splits = int(row["n_splits"])
-    text = f"gCAM-CCL names the group of held-out people with accuracy {row['accuracy_mean']:.3f}"
-    text += f" ± {row['accuracy_sd']:.3f} (mean ± SD over {splits} splits)" if splits > 1 else " (one split)"
-    text += f"; with permuted labels {row['accuracy_permuted']:.3f}" if n else "; no permuted labels were run"
-    text += f" (permutation p = {p:.3f}, {n} permutations)." if n >= 19 else "."
-    if not math.isnan(row["paper_accuracy"]):
-        text += f" The paper reports {row['paper_accuracy']:.3f} on its own cohort."
-    bad = not n or row["accuracy_mean"] <= row["accuracy_permuted"] + 0.05
-    return "Accuracy", text + (" The model did not learn the groups better than chance." if bad and n else ""), bad
 
 
 def _selection(results):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gcamccl.report import genotypes, statistics, truth_genotypes
+from gcamccl.report import comparison, genotypes, statistics, truth_genotypes
 from gcamccl.report.names import network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
@@ -93,9 +93,10 @@ TITLES = {
     "loci": ("eqtl_filter", "The loci"),
     "people": ("cohort", "Everybody: who is in which group, and why not"),
     "groups": ("cohort", "Do the groups differ in anything but the score?"),
-    "views": ("train", "Test accuracy of gCAM-CCL, both views and each alone"),
     "replicates": ("train", "Replicates"),
-    "table3": ("compare", "Table III: all classifiers on the same splits"),
+    "table3": ("compare", "Table III: all classifiers on the same splits, each view alone, confounds alone"),
+    "differences": ("compare", "gCAM-CCL minus every other row, paired by split"),
+    "calibration": ("compare", "Calibration of the probabilities"),
     "metrics": ("compare", "Every split and permutation"),
     "selection": ("threshold", "How much the rule selects, with the labels and with permuted ones"),
     "edges": ("threshold", "Connections selected by the rule or significant by themselves"),
@@ -117,7 +118,20 @@ NOTES = {
     "genotype_hwe": "Numbers of SNPs with an exact p below the threshold. hwe_within_ancestry says which test filters.",
     "genotype_ancestry": "Stands out: more than noise; ancestry groups are sought on these.",
     "groups": "Means (share of women for sex); Welch's t-test, Fisher's exact test for sex.",
-    "table3": "Mean ± SD over splits; permuted: mean with permuted labels; the paper's values are of its own cohort.",
+    "table3": (
+        "Mean over splits [confidence interval]; the paper's values are of its own cohort, without intervals. Overlap "
+        "of two intervals says little about a difference: that is the next table. The file has all metrics, with SD "
+        "and p."
+    ),
+    "differences": (
+        "Positive: gCAM-CCL has the larger value (of the Brier score, the worse one). p (Holm): adjusted for all rows "
+        "of the metric."
+    ),
+    "calibration": (
+        "Slope 1 and intercept 0 (with the slope held at 1) are calibrated; slope below 1: too extreme. Over the test "
+        "people of all splits, intervals clustered by person. The file has the bins of the figure."
+    ),
+    "replicates": "Permutation 0: the true labels. Epochs count from 0 here, from 1 in text and figure.",
     "selection": "n/a: no permuted labels were run.",
     "edges": FEATURES,
     "snps": FEATURES,
@@ -155,14 +169,12 @@ class Table:
     full: pd.DataFrame
 
 
-def build(results, table3, planted=None):
+def build(results, planted=None):
     """All tables of the report.
 
     Parameters
     ----------
     results : gcamccl.report.collect.Results
-    table3 : DataFrame
-        As returned by `gcamccl.report.statistics.table3`.
     planted : DataFrame, optional
         As returned by `gcamccl.report.truth.recovery`.
 
@@ -178,9 +190,10 @@ def build(results, table3, planted=None):
         **{name: whole for name, (whole, _) in (of_scans | of_genotypes).items()},
         "people": get("cohort/people"),
         "groups": statistics.balance(get("cohort/cohort")),
-        "views": statistics.view_accuracy(results.predictions),
         "replicates": results.replicates.drop(columns="input_scale", errors="ignore"),
-        "table3": table3,
+        "table3": get("compare/table3"),
+        "differences": get("compare/differences"),
+        "calibration": get("compare/calibration"),
         "metrics": get("compare/metrics"),
         "selection": get("threshold/summary"),
         **{f"enrichment_{name}": table for name, table in results.enrichment.items()},
@@ -195,7 +208,9 @@ def build(results, table3, planted=None):
             full["genotype_faults"] = truth_genotypes.planted_snp_faults(faults, *tables)
     people = get("cohort/people")
     shown = {
-        "table3": table3_for_page(table3),
+        "table3": comparison.table3_for_page(get("compare/table3")),
+        "differences": comparison.differences_for_page(get("compare/differences")),
+        "calibration": comparison.calibration_for_page(get("compare/table3")),
         **{name: part for name, (_, part) in (of_scans | of_genotypes).items()},
         "people": people_for_page(people),
     }
@@ -253,18 +268,6 @@ def worth_naming(edges, fdr_q):
     return edges[edges["selected"] | (edges["q"] <= fdr_q)]
 
 
-def table3_for_page(table3):
-    """Table III in few columns: ``mean ± SD``, with permuted labels, in the paper."""
-    shown = table3[["label"]].rename(columns={"label": "classifier"})
-    for metric in ("accuracy", "sensitivity", "specificity", "f1"):
-        name = HEADINGS.get(metric, metric)
-        mean, spread = table3[f"{metric}_mean"], table3[f"{metric}_sd"]
-        shown[name] = [f"{a:.3f}" + ("" if b != b else f" ± {b:.3f}") for a, b in zip(mean, spread, strict=True)]
-        shown[f"{name}, permuted"] = table3[f"{metric}_permuted"].round(3)
-        shown[f"{name}, paper"] = table3[f"paper_{metric}"]
-    return shown
-
-
 def edges_for_page(edges):
     """Connections in few columns: ROIs by name and number, their networks' abbreviations."""
     shown = edges[["class"]].copy().head(MAX_ROWS)
@@ -313,10 +316,10 @@ def heading(column):
 
 
 def is_number(column):
-    """Whether a column is shown right-aligned and sorted as numbers (``mean ± SD`` by its mean)."""
+    """Whether a column is shown right-aligned and sorted as numbers (``mean [low, high]`` by its mean)."""
     if pd.api.types.is_numeric_dtype(column):
         return not pd.api.types.is_bool_dtype(column)
-    return len(column) > 0 and bool(column.astype(str).str.match(r"-?\d*\.\d+( ± [\d.]+)?$").all())
+    return len(column) > 0 and bool(column.astype(str).str.match(r"-?\d*\.\d+( \[.*\])?$").all())
 
 
 def cell(value):
