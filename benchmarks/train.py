@@ -116,18 +116,15 @@ def cpu_part(args):
 # --- side by side, CPU or GPU -----------------------------------------------------------------------------------------
 
 
-def sides_differ(args, device, arrangement, people, epochs=2, at_once=3, make_step=None):
+def sides_differ(args, device, arrangement, people, make_step, epochs=2, at_once=3):
     """Largest difference of any weight between replicates trained side by side and one by one, with dropout."""
-    from gcamccl.train.fit import eager_step
     from gcamccl.train.replicates import train_replicates
 
     cohort = train_loops.make_cohort(people, args.rois, args.loci, permutations=at_once - 1)
     settings = train_loops.settings_of(epochs, learning_rate=1e-3)
     numbers = range(at_once)
     alone = train_replicates(cohort, numbers, settings, device)
-    beside = train_replicates(
-        cohort, numbers, settings, device, at_once, arrangement, make_step=make_step or eager_step
-    )
+    beside = train_replicates(cohort, numbers, settings, device, at_once, arrangement, make_step=make_step())
     pairs = [
         (one.weights[name].double(), other.weights[name].double())
         for one, other in zip(alone, beside, strict=True)
@@ -169,7 +166,7 @@ def plain_seconds(cohort, device, order):
     return epoch, epoch + seconds(lambda: loop.predict(loop.validation), device)
 
 
-def our_seconds(cohort, device, arrangement, at_once, make_step=None):
+def our_seconds(cohort, device, arrangement, at_once, make_step):
     """Wall-clock s of an epoch of `at_once` replicates, of one with validation, and peak memory (GB; 0 on a CPU)."""
     import torch
 
@@ -177,7 +174,7 @@ def our_seconds(cohort, device, arrangement, at_once, make_step=None):
     if device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    loop = train_loops.Ours(cohort, settings, range(at_once), device, arrangement, make_step)
+    loop = train_loops.Ours(cohort, settings, range(at_once), device, arrangement, make_step())
     loop.epoch_and_validation()  # chooses kernels, fills the allocator's pool
     epoch = seconds(loop.epoch, device)
     both = seconds(loop.epoch_and_validation, device)
@@ -206,14 +203,13 @@ def precisions(args, device, people):
 
 
 def variants(device):
-    """Arrangement -> ways of taking a step: name and `make_step`."""
+    """Arrangement -> ways of taking a step: name, and what gives a fresh `make_step`."""
     from gcamccl.train.fit import eager_step
+    from gcamccl.train.graphs import GraphedSteps
 
-    ways = [("eager", eager_step)]
+    ways = [("eager", lambda: eager_step)]
     if device == "cuda":
-        from gcamccl.train.graphs import graphed_step
-
-        ways.append(("graph", graphed_step))
+        ways.append(("graph", GraphedSteps))
     return dict.fromkeys(("grouped", "gemm"), ways)
 
 
@@ -249,7 +245,7 @@ def gpu_part(args, device):
     row("plain loop, same block order (tf32)", 1, *plain["pool_bn_relu"])
     row("plain loop, usual block order (tf32)", 1, *plain["bn_relu_pool"])
     tried = []
-    jobs = [("alone", "eager", None, 1)]
+    jobs = [("alone", *way, 1) for way in variants(device)["grouped"]]
     for count in sorted(args.at_once):
         jobs += [(one, way, step, count) for one, ways in variants(device).items() for way, step in ways]
     with full_precision():
@@ -262,6 +258,9 @@ def gpu_part(args, device):
                 epoch, both, gigabytes = our_seconds(cohort, device, arrangement, count, step)
             except torch.cuda.OutOfMemoryError:
                 print(f"{label:38}{count:8}  does not fit into memory")
+                continue
+            except RuntimeError as error:  # of one variant; the others are still worth measuring
+                print(f"{label:38}{count:8}  failed: {str(error).splitlines()[0]}")
                 continue
             row(label, count, epoch, both, gigabytes)
             tried.append((both / count, epoch / count, arrangement, way, count))
@@ -310,7 +309,10 @@ def main(argv=None):
     for arrangement, ways in variants(device).items():
         for way, step in ways:
             key = f"{arrangement}, {way}"
-            differences[key] = sides_differ(args, device, arrangement, min(args.people, 24), make_step=step)
+            try:
+                differences[key] = sides_differ(args, device, arrangement, min(args.people, 24), step)
+            except RuntimeError as error:
+                print(f"3 replicates side by side ({key}) failed: {str(error).splitlines()[0]}")
     for key, value in differences.items():
         print(f"3 replicates side by side ({key}) and alone, 2 epochs, rate 0.001: weights differ by up to {value:.1e}")
     print(
