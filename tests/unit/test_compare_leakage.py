@@ -15,6 +15,7 @@ from scipy.stats import ttest_ind
 from tiny_cohort import tiny_cohort
 
 from gcamccl.cohort import TEST, TRAIN, VALIDATION
+from gcamccl.compare import classifiers
 from gcamccl.compare.classifiers import design
 from gcamccl.compare.features import raw_features
 from gcamccl.compare.run import predictions
@@ -25,6 +26,13 @@ from gcamccl.workflow.config import stage_defaults
 METHODS = ("mlp_svm", "svm", "dt", "rf", "logist", "confounds")
 FAST = ("svm", "logist", "dt", "confounds")
 TRAIN_SETTINGS = {**stage_defaults("train"), "epochs": 2, "optimizer": "adamw", "learning_rate": 1e-3}
+
+
+@pytest.fixture(autouse=True)
+def _less_work(monkeypatch):
+    """Fewer trees and epochs than in a study; what is tested does not depend on them."""
+    monkeypatch.setattr(classifiers, "TREES", 50)
+    monkeypatch.setattr(classifiers, "MLP_EPOCHS", 50)
 
 
 def study(people=40, effect=0.2, seed=0, splits=1):

@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from tiny_cohort import tiny_cohort
 
 from gcamccl.cohort import TRAIN, VALIDATION
+from gcamccl.compare import classifiers
 from gcamccl.compare.calibration import platt
 from gcamccl.compare.classifiers import LOGISTIC_PENALTIES, design, outcomes
 from gcamccl.compare.features import coordinates, inner_products, raw_features, standardise
@@ -21,6 +22,13 @@ from gcamccl.compare.run import predictions, relatives
 from gcamccl.compare.selection import FOLDS, SELECTIONS, fit_predict, inner_folds
 from gcamccl.compare.trees import cut_probabilities
 from gcamccl.workflow.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _less_work(monkeypatch):
+    """Fewer trees and epochs than in a study; what is tested does not depend on them."""
+    monkeypatch.setattr(classifiers, "TREES", 50)
+    monkeypatch.setattr(classifiers, "MLP_EPOCHS", 50)
 
 
 def noise(people=60, columns=300, seed=1):
