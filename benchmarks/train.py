@@ -107,7 +107,7 @@ def cpu_part(args):
         peak = max(one["peak_mb"] for one in found[kind])
         print(f"{KINDS[kind][1]:45}{spread(epochs[kind])}{middle[kind] / middle['ours']:7.2f}{rate}{peak:9.0f}")
     print(
-        "same network, start and order of people, dropout off, rate 0.001: largest difference of a convolution's"
+        "same network, start and order of people, dropout off, the paper's rate: largest difference of a convolution's"
         f" weight after an epoch {difference:.1e}, where training moved them by up to {moved:.1e}"
     )
     return middle["plain"] / middle["ours"], rates["ours"] / rates["plain"]

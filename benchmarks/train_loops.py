@@ -326,8 +326,7 @@ def main(argv=None):
         else:
             found["complete_s"] = cpu_seconds(lambda: loop(cohort, args.complete).complete())
     if args.weights:
-        # A rate at which the weights move: 1e-5 would hide a difference
-        start, end = weights_after(args.kind, cohort, settings_of(1, learning_rate=1e-3))
+        start, end = weights_after(args.kind, cohort, settings_of(1))
         np.savez(args.weights, **end)
         found["moved"] = max(float(np.abs(end[name] - start[name]).max()) for name in start if "conv" in name)
     found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
