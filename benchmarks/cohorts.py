@@ -3,15 +3,14 @@
 A cohort has 119 + 119 people in the training and 26 + 26 in the validation part of every split, as the top and bottom
 20 % of the paper's 854 people give, and 750 loci in LD. Its test parts are larger than a study's (155 + 155), so that a
 measured AUC is closer to the truth: `POPULATION` people are simulated, and those of the tails whom a split does not
-train or validate on test it. Connectivity, genomes, ability and score come from `gcamccl.simulate`; the correlations are
-those of the simulated signals themselves, without motion, noise of the scanner or clean-up. With fewer ROIs (every
+train or validate on test it. Connectivity, genomes, ability and score come from `gcamccl.simulate`; the correlations
+are those of the simulated signals themselves, without motion, noise of the scanner or clean-up. With fewer ROIs (every
 second or third of the atlas, to make a search affordable) as large a share of the connections is planted.
 
 Cohorts with the seeds `TUNING` are for choosing settings, those with the seeds `REPORT` for reporting what was chosen.
 """
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +150,8 @@ def simulate_cohort(scenario, seed, n_rois=ALL_ROIS, splits=4):
     """
     plan = SCENARIOS[scenario]
     streams = np.random.SeedSequence([seed, list(SCENARIOS).index(scenario)]).spawn(5)
-    rng = dict(zip(("genome", "truth", "people", "connectivity", "rest"), map(np.random.default_rng, streams)))
+    parts = ("genome", "truth", "people", "connectivity", "rest")
+    rng = {name: np.random.default_rng(stream) for name, stream in zip(parts, streams, strict=True)}
     world = genome.simulate_genome(POPULATION, 10, CHROMOSOMES, SNPS_PER_MB, rng["genome"])
     causal = genetic_truth.choose_truth(world, {"causal_snps": plan.causal}, rng["truth"])["causal_snps"]
     people = simulate_people(
@@ -173,7 +173,7 @@ def simulate_cohort(scenario, seed, n_rois=ALL_ROIS, splits=4):
     table["group"] = np.array(["low", "high"])[labels]
     table["mean_fd_mm"] = rng["rest"].lognormal(-2.0, 0.5, len(table))
     table["max_translation_mm"] = 6 * table["mean_fd_mm"]
-    left, values, _ = np.linalg.svd(dosage - dosage.mean(axis=0), full_matrices=False)
+    left, *_ = np.linalg.svd(dosage - dosage.mean(axis=0), full_matrices=False)
     table[list(COMPONENTS)] = left[:, : len(COMPONENTS)]
 
     in_tail = len(labels) // 2
@@ -209,6 +209,6 @@ def cached(folder, scenario, seed, n_rois=ALL_ROIS, splits=4):
         for name in ("table", "people"):
             getattr(cohort, name).to_csv(place / f"{name}.tsv", sep="\t", index=False)
         (place / "truth.tmp").write_text(json.dumps(truth))
-        os.replace(place / "truth.tmp", place / "truth.json")  # last: the folder is complete
+        (place / "truth.tmp").replace(place / "truth.json")  # last: the folder is complete
     tables = {name: pd.read_csv(place / f"{name}.tsv", sep="\t") for name in ("table", "people")}
     return Cohort(**{name: np.load(place / f"{name}.npy") for name in arrays}, **tables)

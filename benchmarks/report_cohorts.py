@@ -22,8 +22,8 @@ limit_threads(1)
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-from cohorts import ALL_ROIS, REPORT, SCENARIOS, cached  # noqa: E402
 
+from cohorts import ALL_ROIS, REPORT, SCENARIOS, cached  # noqa: E402
 from gcamccl.cohort import TEST, TRAIN  # noqa: E402
 from gcamccl.compare.classifiers import fit_predict, raw_features  # noqa: E402
 from gcamccl.compare.metrics import metrics  # noqa: E402

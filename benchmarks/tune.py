@@ -3,14 +3,13 @@
 Every training is one line of the table --out (TSV), written as soon as it is done; a search that was stopped goes on
 where it stopped. After each epoch the validation and the test part are predicted, so that one training tells what every
 `select_on`, `patience_epochs` and `fusion` would have chosen; the curves are kept in --cache beside the cohorts. The
-mathematics are those of `gcamccl.train.fit`, which does not look at the test part at all. These cohorts are for choosing
-only: their test parts are looked at, too. docs/training-search.md is the record of the search.
+mathematics are those of `gcamccl.train.fit`, which does not look at the test part at all. These cohorts are for
+choosing only: their test parts are looked at, too. docs/training-search.md is the record of the search.
 """
 
 import argparse
 import csv
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -24,9 +23,9 @@ limit_threads(1)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from cohorts import SCENARIOS, TUNING, cached  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
+from cohorts import TUNING, cached  # noqa: E402
 from gcamccl.cohort import TEST, TRAIN, VALIDATION  # noqa: E402
 from gcamccl.model.inputs import prepare  # noqa: E402
 from gcamccl.model.loss import collaborative_loss, cross_entropy  # noqa: E402
@@ -249,9 +248,39 @@ def crossed(trials, cohorts, n_rois):
     ]
 
 
+def some(*names):
+    """Those of the factors."""
+    return {name: FACTORS[name] for name in names}
+
+
+SNP_COHORTS = [("default", 101, 0), ("default", 102, 0), ("default", 102, 1)]
+CONNECTIVITY_COHORTS = [("default", 101, 0), ("blocks", 101, 0)]
+CONNECTIVITY_FACTORS = (
+    "start",
+    "bn_relu_pool",
+    "relu_pool_bn",
+    "sgd_1e-2",
+    "adamw_1e-3",
+    "weight_decay_1",
+    "dropout_0.5",
+    "batch_16",
+    "last_batch_norm",
+    "adamw_1e-4",
+)
+NORM_FIRST = {"block_order": "bn_relu_pool"}
+SNP_COMBINED = {
+    "bn_relu_pool_1e-3": {**NORM_FIRST, "learning_rate": 1.0e-3},
+    "bn_relu_pool_wd_1": {**NORM_FIRST, "weight_decay": 1.0},
+    "bn_relu_pool_sgd_1e-2": {**NORM_FIRST, **FACTORS["sgd_1e-2"]},
+    "bn_relu_pool_1e-4": {**NORM_FIRST, "learning_rate": 1.0e-4},
+    "bn_relu_pool_batch_4": {**NORM_FIRST, "batch_size": 4},
+    "bn_relu_pool_dropout_0.5": {**NORM_FIRST, "dropout": 0.5},
+    "bn_relu_pool_last_bn": {**NORM_FIRST, "last_batch_norm": True},
+}
 STAGES = {
-    "snps": crossed(one_view("snps", 30), [("default", 101, 0), ("default", 102, 0), ("default", 102, 1)], 88),
-    "connectivity": crossed(one_view("connectivity", 30), [("default", 101, 0), ("blocks", 101, 0)], 88),
+    "snps": crossed(one_view("snps", 30), SNP_COHORTS, 88),
+    "connectivity": crossed(one_view("connectivity", 20, some(*CONNECTIVITY_FACTORS)), CONNECTIVITY_COHORTS, 88),
+    "snps_combined": crossed(one_view("snps", 30, SNP_COMBINED), SNP_COHORTS, 88),
 }
 
 
