@@ -268,19 +268,24 @@ CONNECTIVITY_FACTORS = (
     "adamw_1e-4",
 )
 NORM_FIRST = {"block_order": "bn_relu_pool"}
-SNP_COMBINED = {
+SGD = {"optimizer": "sgd", "learning_rate": 1.0e-2}
+SGD_FAST = {"optimizer": "sgd", "learning_rate": 3.0e-2}
+# What helped alone, put together; then what might help on top.
+COMBINED = {
+    "bn_relu_pool_sgd_1e-2": {**NORM_FIRST, **SGD},
+    "bn_relu_pool_sgd_3e-2": {**NORM_FIRST, **SGD_FAST},
+    "sgd_3e-2": SGD_FAST,
+    "bn_relu_pool_sgd_1e-2_batch_4": {**NORM_FIRST, **SGD, "batch_size": 4},
+    "bn_relu_pool_sgd_1e-2_last_bn": {**NORM_FIRST, **SGD, "last_batch_norm": True},
+    "bn_relu_pool_sgd_1e-2_halve_5": {**NORM_FIRST, **SGD, "halve_every_epochs": 5},
+    "bn_relu_pool_sgd_1e-2_wd_1e-2": {**NORM_FIRST, **SGD, "weight_decay": 1.0e-2},
     "bn_relu_pool_1e-3": {**NORM_FIRST, "learning_rate": 1.0e-3},
-    "bn_relu_pool_wd_1": {**NORM_FIRST, "weight_decay": 1.0},
-    "bn_relu_pool_sgd_1e-2": {**NORM_FIRST, **FACTORS["sgd_1e-2"]},
-    "bn_relu_pool_1e-4": {**NORM_FIRST, "learning_rate": 1.0e-4},
-    "bn_relu_pool_batch_4": {**NORM_FIRST, "batch_size": 4},
-    "bn_relu_pool_dropout_0.5": {**NORM_FIRST, "dropout": 0.5},
-    "bn_relu_pool_last_bn": {**NORM_FIRST, "last_batch_norm": True},
 }
 STAGES = {
     "snps": crossed(one_view("snps", 30), SNP_COHORTS, 88),
     "connectivity": crossed(one_view("connectivity", 20, some(*CONNECTIVITY_FACTORS)), CONNECTIVITY_COHORTS, 88),
-    "snps_combined": crossed(one_view("snps", 30, SNP_COMBINED), SNP_COHORTS, 88),
+    "snps_combined": crossed(one_view("snps", 30, COMBINED), SNP_COHORTS, 88),
+    "connectivity_combined": crossed(one_view("connectivity", 20, COMBINED), CONNECTIVITY_COHORTS, 88),
 }
 
 
