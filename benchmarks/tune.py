@@ -273,12 +273,12 @@ SGD_FAST = {"optimizer": "sgd", "learning_rate": 3.0e-2}
 # What helped alone, put together; then what might help on top.
 COMBINED = {
     "bn_relu_pool_sgd_1e-2": {**NORM_FIRST, **SGD},
-    "bn_relu_pool_sgd_3e-2": {**NORM_FIRST, **SGD_FAST},
     "sgd_3e-2": SGD_FAST,
-    "bn_relu_pool_sgd_1e-2_batch_4": {**NORM_FIRST, **SGD, "batch_size": 4},
-    "bn_relu_pool_sgd_1e-2_last_bn": {**NORM_FIRST, **SGD, "last_batch_norm": True},
-    "bn_relu_pool_sgd_1e-2_halve_5": {**NORM_FIRST, **SGD, "halve_every_epochs": 5},
-    "bn_relu_pool_sgd_1e-2_wd_1e-2": {**NORM_FIRST, **SGD, "weight_decay": 1.0e-2},
+    "sgd_1e-2_batch_4": {**SGD, "batch_size": 4},
+    "relu_pool_bn_sgd_1e-2": {**SGD, "block_order": "relu_pool_bn"},
+    "sgd_1e-2_wd_1e-2": {**SGD, "weight_decay": 1.0e-2},
+    "sgd_1e-2_last_bn": {**SGD, "last_batch_norm": True},
+    "sgd_1e-2_halve_5": {**SGD, "halve_every_epochs": 5},
     "bn_relu_pool_1e-3": {**NORM_FIRST, "learning_rate": 1.0e-3},
 }
 STAGES = {
