@@ -281,11 +281,29 @@ COMBINED = {
     "sgd_1e-2_halve_5": {**SGD, "halve_every_epochs": 5},
     "bn_relu_pool_1e-3": {**NORM_FIRST, "learning_rate": 1.0e-3},
 }
+# Both views: the loss is a mean over the views, so that a branch's gradients are half of what they are alone.
+BOTH = {
+    "sgd_2e-2_collaboration_0": {"optimizer": "sgd", "learning_rate": 2.0e-2, "collaboration": 0.0},
+    "sgd_2e-2_collaboration_1": {"optimizer": "sgd", "learning_rate": 2.0e-2},
+    "adamw_3e-4_collaboration_1": {},
+    "sgd_2e-2_collaboration_0.3": {"optimizer": "sgd", "learning_rate": 2.0e-2, "collaboration": 0.3},
+    "adamw_1e-3_bn_relu_pool_collaboration_0": {**NORM_FIRST, "learning_rate": 1.0e-3, "collaboration": 0.0},
+    "sgd_1e-2_collaboration_0": {"optimizer": "sgd", "learning_rate": 1.0e-2, "collaboration": 0.0},
+}
+BOTH_COHORTS = [("default", 103, 0), ("blocks", 103, 0)]
+
+
+def both_views(epochs, factors):
+    """Trials (name, change) of both views."""
+    return [(name, {"batch_size": 8, "epochs": epochs, **change}) for name, change in factors.items()]
+
+
 STAGES = {
     "snps": crossed(one_view("snps", 30), SNP_COHORTS, 88),
     "connectivity": crossed(one_view("connectivity", 20, some(*CONNECTIVITY_FACTORS)), CONNECTIVITY_COHORTS, 88),
     "snps_combined": crossed(one_view("snps", 30, COMBINED), SNP_COHORTS, 88),
     "connectivity_combined": crossed(one_view("connectivity", 20, COMBINED), CONNECTIVITY_COHORTS, 88),
+    "both": crossed(both_views(25, BOTH), BOTH_COHORTS, 88),
 }
 
 
