@@ -290,6 +290,8 @@ BOTH = {
     "adamw_1e-3_bn_relu_pool_collaboration_0": {**NORM_FIRST, "learning_rate": 1.0e-3, "collaboration": 0.0},
     "sgd_1e-2_collaboration_0": {"optimizer": "sgd", "learning_rate": 1.0e-2, "collaboration": 0.0},
 }
+# What is confirmed at the full size, 264 ROIs, on a cohort of its own.
+FULL = ("sgd_2e-2_collaboration_1", "adamw_3e-4_collaboration_1")
 BOTH_COHORTS = [("default", 103, 0), ("blocks", 103, 0)]
 
 
@@ -304,6 +306,7 @@ STAGES = {
     "snps_combined": crossed(one_view("snps", 30, COMBINED), SNP_COHORTS, 88),
     "connectivity_combined": crossed(one_view("connectivity", 20, COMBINED), CONNECTIVITY_COHORTS, 88),
     "both": crossed(both_views(25, BOTH), BOTH_COHORTS, 88),
+    "full": crossed(both_views(15, {name: BOTH[name] for name in FULL}), [("default", 104, 0)], 264),
 }
 
 
