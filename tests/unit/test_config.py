@@ -25,7 +25,7 @@ def test_the_tuned_settings_are_valid_with_a_study_laid_over_them(tmp_path):
     paper, tuned = config.read_yaml(config.PAPER), config.read_yaml(ROOT / "config/tuned.yaml")
     merged = config.load(ROOT / "config/tuned.yaml", study)
     assert merged["train"] == {**paper["train"], **tuned["train"], "patience_epochs": 5}
-    assert {name: merged[name] for name in ("cohort", "compare")} == {name: paper[name] for name in ("cohort", "compare")}
+    assert merged["cohort"] == paper["cohort"]
 
 
 def test_the_papers_values():
