@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
-from cohorts import TUNING, cached  # noqa: E402
+from cohorts import ALL_ROIS, TUNING, cached  # noqa: E402
 from gcamccl.cohort import TEST, TRAIN, VALIDATION  # noqa: E402
 from gcamccl.model.inputs import prepare  # noqa: E402
 from gcamccl.model.loss import collaborative_loss, cross_entropy  # noqa: E402
@@ -39,6 +39,7 @@ START = {
     "halve_every_epochs": 0,
     "last_batch_norm": False,
 }
+FULL_TEST_STEP = 3  # at the full size every third of the test people is predicted after each epoch, to save time
 SELECTORS = ("loss", "cross_entropy", "auc")
 COLUMNS = (
     "stage",
@@ -98,6 +99,8 @@ def curves(cohort, split, settings, seed):
     labels = torch.as_tensor(cohort.labels[0].astype(np.int64))
     parts = cohort.splits[split]
     rows = {part: torch.as_tensor(np.flatnonzero(parts == part)) for part in (TRAIN, VALIDATION, TEST)}
+    if cohort.fc.shape[1] == ALL_ROIS:
+        rows[TEST] = rows[TEST][::FULL_TEST_STEP]
     inputs, _ = prepare(cohort.fc, cohort.dosage, rows[TRAIN].numpy(), settings)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -291,7 +294,18 @@ BOTH = {
     "sgd_1e-2_collaboration_0": {"optimizer": "sgd", "learning_rate": 1.0e-2, "collaboration": 0.0},
 }
 # What is confirmed at the full size, 264 ROIs, on a cohort of its own.
-FULL = ("sgd_2e-2_collaboration_1", "adamw_3e-4_collaboration_1")
+FULL = ("sgd_2e-2_collaboration_1",)
+# There the connectivity branch did not learn at that rate: what makes it learn?
+FULL_CONNECTIVITY = {
+    "sgd_1e-2_last_bn": {**SGD, "last_batch_norm": True},
+    "sgd_2e-3": {"optimizer": "sgd", "learning_rate": 2.0e-3},
+    "adamw_3e-4": {},
+    "sgd_1e-2": SGD,
+}
+LAST_NORM = {
+    "sgd_2e-2_last_bn": {"optimizer": "sgd", "learning_rate": 2.0e-2, "last_batch_norm": True},
+    "sgd_5e-3": {"optimizer": "sgd", "learning_rate": 5.0e-3},
+}
 BOTH_COHORTS = [("default", 103, 0), ("blocks", 103, 0)]
 
 
@@ -307,6 +321,8 @@ STAGES = {
     "connectivity_combined": crossed(one_view("connectivity", 20, COMBINED), CONNECTIVITY_COHORTS, 88),
     "both": crossed(both_views(25, BOTH), BOTH_COHORTS, 88),
     "full": crossed(both_views(15, {name: BOTH[name] for name in FULL}), [("default", 104, 0)], 264),
+    "full_connectivity": crossed(one_view("connectivity", 10, FULL_CONNECTIVITY), [("moderate", 105, 0)], 264),
+    "both_last_norm": crossed(both_views(25, LAST_NORM), BOTH_COHORTS, 88),
 }
 
 
