@@ -276,6 +276,7 @@ SGD_FAST = {"optimizer": "sgd", "learning_rate": 3.0e-2}
 # What helped alone, put together; then what might help on top.
 COMBINED = {
     "bn_relu_pool_sgd_1e-2": {**NORM_FIRST, **SGD},
+    "bn_relu_pool_sgd_3e-2": {**NORM_FIRST, **SGD_FAST},
     "sgd_3e-2": SGD_FAST,
     "sgd_1e-2_batch_4": {**SGD, "batch_size": 4},
     "relu_pool_bn_sgd_1e-2": {**SGD, "block_order": "relu_pool_bn"},
