@@ -16,8 +16,17 @@ def test_the_shipped_configurations_are_valid():
         for key in ("participants", "genotypes", "gtex_eqtl", "gtex_expression", "gene_bodies", "gene_sets")
     ]
     for overlay in sorted((ROOT / "config").glob("*.yaml")):
-        if overlay != config.PAPER:
+        if overlay not in (config.PAPER, ROOT / "config/tuned.yaml"):  # the latter names no study
             config.load(overlay)
+
+
+def test_the_tuned_settings_are_valid_with_a_study_laid_over_them(tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text("study: {simulated: true}\ntrain: {patience_epochs: 5}\n")
+    paper, tuned = config.read_yaml(config.PAPER), config.read_yaml(ROOT / "config/tuned.yaml")
+    merged = config.load(ROOT / "config/tuned.yaml", study)
+    assert merged["train"] == {**paper["train"], **tuned["train"], "patience_epochs": 5}
+    assert merged["cohort"] == paper["cohort"]
 
 
 def test_the_papers_values():

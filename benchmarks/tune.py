@@ -1,0 +1,365 @@
+"""Search for training settings on the tuning cohorts of `cohorts.py`: trainings, and the table made from them.
+
+Every training is one line of the table --out (TSV), written as soon as it is done; a search that was stopped goes on
+where it stopped. After each epoch the validation and the test part are predicted, so that one training tells what every
+`select_on`, `patience_epochs` and `fusion` would have chosen; the curves are kept in --cache beside the cohorts. The
+mathematics are those of `gcamccl.train.fit`, which does not look at the test part at all. These cohorts are for
+choosing only: their test parts are looked at, too. docs/training-search.md is the record of the search.
+"""
+
+import argparse
+import csv
+import json
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from gcamccl.workflow.job import limit_threads  # noqa: E402
+
+limit_threads(1)
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from sklearn.metrics import roc_auc_score  # noqa: E402
+
+from cohorts import ALL_ROIS, TUNING, cached  # noqa: E402
+from gcamccl.cohort import TEST, TRAIN, VALIDATION  # noqa: E402
+from gcamccl.model.inputs import prepare  # noqa: E402
+from gcamccl.model.loss import collaborative_loss, cross_entropy  # noqa: E402
+from gcamccl.model.network import build  # noqa: E402
+from gcamccl.workflow import config  # noqa: E402
+
+# The start: as demo.yaml. What a trial changes is laid over it.
+START = {
+    "optimizer": "adamw",
+    "learning_rate": 3.0e-4,
+    "halve_every_epochs": 0,
+    "last_batch_norm": False,
+}
+FULL_TEST_STEP = 3  # at the full size every third of the test people is predicted after each epoch, to save time
+SELECTORS = ("loss", "cross_entropy", "auc")
+COLUMNS = (
+    "stage",
+    "trial",
+    "scenario",
+    "seed",
+    "n_rois",
+    "split",
+    "views",
+    "settings",
+    "epochs",
+    "cpu_s",
+    *(f"{what}_by_{selector}" for selector in SELECTORS for what in ("epoch", "test_auc", "test_ce")),
+    "validation_auc",
+    "validation_ce",
+    "test_auc_product",
+    "test_auc_connectivity",
+    "test_auc_snps",
+    "last_test_auc",
+    "best_test_auc",
+)
+EXAMPLES = """examples:
+  python benchmarks/tune.py --cache /tmp/cohorts --out trials.tsv --stage connectivity_rates
+  python benchmarks/tune.py --cache /tmp/cohorts --out trials.tsv --summary
+"""
+
+
+def settings_of(change):
+    """The config section `train`: the paper's, the start of the search, and what the trial changes."""
+    return {**config.stage_defaults("train"), **START, **change}
+
+
+def _people(count, size, generator):
+    """Shuffled training rows in batches; nobody is left alone (`gcamccl.train.fit`)."""
+    pieces = list(torch.split(torch.randperm(count, generator=generator), size))
+    if len(pieces) > 1 and len(pieces[-1]) == 1:
+        pieces[-2:] = [torch.cat(pieces[-2:])]
+    return pieces
+
+
+@torch.no_grad()
+def _logits(model, inputs, rows):
+    model.eval()
+    return torch.cat([model({view: x[part] for view, x in inputs.items()}) for part in torch.split(rows, 32)])
+
+
+def curves(cohort, split, settings, seed):
+    """Train for all the epochs and predict after each.
+
+    Returns
+    -------
+    dict of str to ndarray (epochs,)
+        ``loss``, ``cross_entropy``, ``auc`` of the validation part, ``train_loss``, and of the test part ``test_auc``
+        (mean of the views' probabilities), ``test_ce`` (mean over the views), ``test_auc_product`` (softmax of the
+        summed log-probabilities), ``test_auc_<view>``.
+    """
+    labels = torch.as_tensor(cohort.labels[0].astype(np.int64))
+    parts = cohort.splits[split]
+    rows = {part: torch.as_tensor(np.flatnonzero(parts == part)) for part in (TRAIN, VALIDATION, TEST)}
+    if cohort.fc.shape[1] == ALL_ROIS:
+        rows[TEST] = rows[TEST][::FULL_TEST_STEP]
+    inputs, _ = prepare(cohort.fc, cohort.dosage, rows[TRAIN].numpy(), settings)
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    model = build(cohort.fc.shape[1], cohort.dosage.shape[1], settings)
+    rate, decay = settings["learning_rate"], settings["weight_decay"]
+    if settings["optimizer"] == "sgd":
+        optimizer = torch.optim.SGD(model.parameters(), rate, momentum=settings["momentum"], weight_decay=decay)
+    else:
+        optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
+    every, result = settings["halve_every_epochs"], {}
+    for epoch in range(settings["epochs"]):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (0.5 ** (epoch // every) if every else 1.0)
+        model.train()
+        total = 0.0
+        for batch in _people(len(rows[TRAIN]), settings["batch_size"], generator):
+            batch = rows[TRAIN][batch]
+            optimizer.zero_grad(set_to_none=True)
+            logits = model({view: x[batch] for view, x in inputs.items()})
+            loss = collaborative_loss(logits, labels[batch], settings["collaboration"])
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(batch)
+        row = {"train_loss": total / len(rows[TRAIN])}
+        logits, truth = _logits(model, inputs, rows[VALIDATION]), labels[rows[VALIDATION]]
+        row["loss"] = float(collaborative_loss(logits, truth, settings["collaboration"]))
+        row["cross_entropy"] = float(cross_entropy(logits, truth))
+        row["auc"] = roc_auc_score(truth, logits.softmax(-1)[..., 1].mean(1))
+        logits, truth = _logits(model, inputs, rows[TEST]), labels[rows[TEST]]
+        high = logits.softmax(-1)[..., 1]
+        margin = (logits[..., 1] - logits[..., 0]).sum(1)
+        row["test_ce"] = float(cross_entropy(logits, truth))
+        row["test_auc"], row["test_auc_product"] = roc_auc_score(truth, high.mean(1)), roc_auc_score(truth, margin)
+        for column, view in enumerate(model.branches):
+            row[f"test_auc_{view}"] = roc_auc_score(truth, high[:, column])
+        for name, value in row.items():
+            result.setdefault(name, []).append(value)
+    return {name: np.array(values) for name, values in result.items()}
+
+
+def best_epoch(curve, select_on, patience=None):
+    """First epoch with the best validation score, looked for until `patience` epochs brought nothing better."""
+    score = -curve["auc"] if select_on == "auc" else curve[select_on]
+    best = 0
+    for epoch, value in enumerate(score):
+        if value < score[best]:
+            best = epoch
+        if patience and epoch - best >= patience:
+            break
+    return best
+
+
+def trial_row(curve, select_on):
+    """Columns of the table made from the curves."""
+    row = {}
+    for selector in SELECTORS:
+        epoch = best_epoch(curve, selector)
+        row[f"epoch_by_{selector}"] = epoch
+        row[f"test_auc_by_{selector}"], row[f"test_ce_by_{selector}"] = (
+            curve["test_auc"][epoch],
+            curve["test_ce"][epoch],
+        )
+    chosen = best_epoch(curve, select_on)
+    row["validation_auc"], row["validation_ce"] = curve["auc"][chosen], curve["cross_entropy"][chosen]
+    for name in ("test_auc_product", "test_auc_connectivity", "test_auc_snps"):
+        row[name] = curve[name][chosen] if name in curve else np.nan
+    row["last_test_auc"], row["best_test_auc"] = curve["test_auc"][-1], curve["test_auc"].max()
+    return row
+
+
+def run(plan, stage, table, cache):
+    """Train what the stage lacks; `plan` holds (name, change, scenario, seed, n_rois, split)."""
+    done = set()
+    if table.exists():
+        with table.open() as handle:
+            done = {
+                (r["stage"], r["trial"], r["scenario"], int(r["seed"]), int(r["n_rois"]), int(r["split"]))
+                for r in csv.DictReader(handle, delimiter="\t")
+            }
+    for name, change, scenario, seed, n_rois, split in plan:
+        if seed not in TUNING:
+            raise SystemExit(f"seed {seed} is not one of the tuning cohorts")
+        if (stage, name, scenario, seed, n_rois, split) in done:
+            continue
+        settings = settings_of(change)
+        cohort = cached(cache, scenario, seed, n_rois)
+        started = time.process_time()
+        curve = curves(cohort, split, settings, seed * 100 + split)
+        cpu = time.process_time() - started
+        np.savez(cache / f"{stage}-{name}-{scenario}-{seed}-{n_rois}-{split}.npz", **curve)
+        facts = {
+            "stage": stage,
+            "trial": name,
+            "scenario": scenario,
+            "seed": seed,
+            "n_rois": n_rois,
+            "split": split,
+            "views": "+".join(settings["views"]),
+            "settings": json.dumps(change, sort_keys=True),
+            "epochs": settings["epochs"],
+            "cpu_s": cpu,
+            **trial_row(curve, settings["select_on"]),
+        }
+        new = not table.exists()
+        with table.open("a", newline="") as handle:
+            writer = csv.writer(handle, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+            if new:
+                writer.writerow(COLUMNS)
+            writer.writerow(
+                [f"{facts[c]:.4g}" if isinstance(facts[c], float | np.floating) else facts[c] for c in COLUMNS]
+            )
+        print(*(facts[c] for c in ("stage", "trial", "scenario", "seed", "split")), f"{cpu:.0f} s", end=" ")
+        print(*(f"{c} {facts[c]:.3f}" for c in COLUMNS if "test_auc" in c and np.isfinite(facts[c])), flush=True)
+
+
+# One factor at a time from the start, one view at a time: without the cross-view term the branches do not meet.
+FACTORS = {
+    "start": {},
+    "adamw_1e-4": {"learning_rate": 1.0e-4},
+    "adamw_1e-3": {"learning_rate": 1.0e-3},
+    "batch_16": {"batch_size": 16},
+    "dropout_0.5": {"dropout": 0.5},
+    "bn_relu_pool": {"block_order": "bn_relu_pool"},
+    "last_batch_norm": {"last_batch_norm": True},
+    "weight_decay_1": {"weight_decay": 1.0},
+    "sgd_1e-2": {"optimizer": "sgd", "learning_rate": 1.0e-2},
+    "sgd_1e-3": {"optimizer": "sgd", "learning_rate": 1.0e-3},
+    "batch_4": {"batch_size": 4},
+    "relu_pool_bn": {"block_order": "relu_pool_bn"},
+    "input_scale_global": {"input_scale": "global"},
+    "dropout_0": {"dropout": 0.0},
+    "adamw_3e-3": {"learning_rate": 3.0e-3},
+    "batch_32": {"batch_size": 32},
+    "weight_decay_10": {"weight_decay": 10.0},
+    "halve_10": {"halve_every_epochs": 10},
+}
+
+
+def one_view(view, epochs, factors=FACTORS):
+    """Trials (name, change) of one view."""
+    return [(name, {"views": [view], "batch_size": 8, "epochs": epochs, **change}) for name, change in factors.items()]
+
+
+def crossed(trials, cohorts, n_rois):
+    """Every trial on every (scenario, seed, split), trial by trial."""
+    return [
+        (name, change, scenario, seed, n_rois, split) for name, change in trials for scenario, seed, split in cohorts
+    ]
+
+
+def some(*names):
+    """Those of the factors."""
+    return {name: FACTORS[name] for name in names}
+
+
+SNP_COHORTS = [("default", 101, 0), ("default", 102, 0), ("default", 102, 1)]
+CONNECTIVITY_COHORTS = [("default", 101, 0), ("blocks", 101, 0)]
+CONNECTIVITY_FACTORS = (
+    "start",
+    "bn_relu_pool",
+    "relu_pool_bn",
+    "sgd_1e-2",
+    "adamw_1e-3",
+    "weight_decay_1",
+    "dropout_0.5",
+    "batch_16",
+    "last_batch_norm",
+    "adamw_1e-4",
+)
+NORM_FIRST = {"block_order": "bn_relu_pool"}
+SGD = {"optimizer": "sgd", "learning_rate": 1.0e-2}
+SGD_FAST = {"optimizer": "sgd", "learning_rate": 3.0e-2}
+# What helped alone, put together; then what might help on top.
+COMBINED = {
+    "bn_relu_pool_sgd_1e-2": {**NORM_FIRST, **SGD},
+    "bn_relu_pool_sgd_3e-2": {**NORM_FIRST, **SGD_FAST},
+    "sgd_3e-2": SGD_FAST,
+    "sgd_1e-2_batch_4": {**SGD, "batch_size": 4},
+    "relu_pool_bn_sgd_1e-2": {**SGD, "block_order": "relu_pool_bn"},
+    "sgd_1e-2_wd_1e-2": {**SGD, "weight_decay": 1.0e-2},
+    "sgd_1e-2_last_bn": {**SGD, "last_batch_norm": True},
+    "sgd_1e-2_halve_5": {**SGD, "halve_every_epochs": 5},
+    "bn_relu_pool_1e-3": {**NORM_FIRST, "learning_rate": 1.0e-3},
+}
+# Both views: the loss is a mean over the views, so that a branch's gradients are half of what they are alone.
+BOTH = {
+    "sgd_2e-2_collaboration_0": {"optimizer": "sgd", "learning_rate": 2.0e-2, "collaboration": 0.0},
+    "sgd_2e-2_collaboration_1": {"optimizer": "sgd", "learning_rate": 2.0e-2},
+    "adamw_3e-4_collaboration_1": {},
+    "sgd_2e-2_collaboration_0.3": {"optimizer": "sgd", "learning_rate": 2.0e-2, "collaboration": 0.3},
+    "adamw_1e-3_bn_relu_pool_collaboration_0": {**NORM_FIRST, "learning_rate": 1.0e-3, "collaboration": 0.0},
+    "sgd_1e-2_collaboration_0": {"optimizer": "sgd", "learning_rate": 1.0e-2, "collaboration": 0.0},
+}
+# What is confirmed at the full size, 264 ROIs, on a cohort of its own.
+FULL = ("sgd_2e-2_collaboration_1",)
+# There the connectivity branch did not learn at that rate: what makes it learn?
+FULL_CONNECTIVITY = {
+    "sgd_1e-2_last_bn": {**SGD, "last_batch_norm": True},
+    "sgd_2e-3": {"optimizer": "sgd", "learning_rate": 2.0e-3},
+    "adamw_3e-4": {},
+    "sgd_1e-2": SGD,
+}
+LAST_NORM = {
+    "sgd_2e-2_last_bn": {"optimizer": "sgd", "learning_rate": 2.0e-2, "last_batch_norm": True},
+    "sgd_5e-3": {"optimizer": "sgd", "learning_rate": 5.0e-3},
+}
+BOTH_COHORTS = [("default", 103, 0), ("blocks", 103, 0)]
+
+
+def both_views(epochs, factors):
+    """Trials (name, change) of both views."""
+    return [(name, {"batch_size": 8, "epochs": epochs, **change}) for name, change in factors.items()]
+
+
+STAGES = {
+    "snps": crossed(one_view("snps", 30), SNP_COHORTS, 88),
+    "connectivity": crossed(one_view("connectivity", 20, some(*CONNECTIVITY_FACTORS)), CONNECTIVITY_COHORTS, 88),
+    "snps_combined": crossed(one_view("snps", 30, COMBINED), SNP_COHORTS, 88),
+    "connectivity_combined": crossed(one_view("connectivity", 20, COMBINED), CONNECTIVITY_COHORTS, 88),
+    "both": crossed(both_views(25, BOTH), BOTH_COHORTS, 88),
+    "full": crossed(both_views(15, {name: BOTH[name] for name in FULL}), [("default", 104, 0)], 264),
+    "full_connectivity": crossed(one_view("connectivity", 10, FULL_CONNECTIVITY), [("moderate", 105, 0)], 264),
+    "both_last_norm": crossed(both_views(25, LAST_NORM), BOTH_COHORTS, 88),
+}
+
+
+def parser():
+    """The command line."""
+    p = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("--cache", type=Path, required=True, help="folder for cohorts and curves")
+    p.add_argument("--out", type=Path, required=True, help="table of trials; lines are added")
+    p.add_argument("--stage", choices=list(STAGES), action="append", default=[], help="of the search; may be repeated")
+    p.add_argument("--summary", action="store_true", help="print the mean of each trial over its cohorts")
+    return p
+
+
+def summary(path):
+    """Mean and standard error of each trial over its cohorts and splits."""
+    import pandas as pd
+
+    table = pd.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE)
+    shown = ["test_auc_by_loss", "test_auc_by_cross_entropy", "test_auc_by_auc", "last_test_auc", "best_test_auc"]
+    shown += ["test_auc_product", "test_auc_connectivity", "test_auc_snps"]
+    groups = table.groupby(["stage", "trial", "scenario", "n_rois"], sort=False)
+    means = groups[[*shown, "test_ce_by_cross_entropy", "cpu_s"]].mean()
+    means.insert(0, "n", groups.size())
+    means.insert(2, "se_by_loss", groups["test_auc_by_loss"].sem())
+    return means.round(3).to_string()
+
+
+def main():
+    """Run stages of the search, or print what it found."""
+    args = parser().parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
+    for stage in args.stage:
+        run(STAGES[stage], stage, args.out, args.cache)
+    if args.summary:
+        print(summary(args.out))
+
+
+if __name__ == "__main__":
+    main()
