@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 from gcamccl.atlas import read_atlas  # noqa: E402
-from gcamccl.cohort import COHORT_COLUMNS, COMPONENTS, Cohort, permuted_labels, stratified_split, tails  # noqa: E402
+from gcamccl.cohort import COHORT_COLUMNS, COMPONENTS, Cohort, permuted_rows, stratified_split, tails  # noqa: E402
 from gcamccl.simulate import connectome, genetic_truth, genome  # noqa: E402
 from gcamccl.simulate.people import simulate_people  # noqa: E402
 
@@ -181,16 +181,18 @@ def simulate_cohort(scenario, seed, n_rois=ALL_ROIS, splits=4):
     fractions.append(1 - sum(fractions))
     parts = [stratified_split(labels, fractions, np.random.default_rng([seed, 0, number])) for number in range(splits)]
     permuted = [
-        permuted_labels(labels, table["family_id"], table["site"], np.random.default_rng([seed, 1, number]))
+        permuted_rows(table["family_id"], table["site"], np.random.default_rng([seed, 1, number]))
         for number in range(PERMUTATIONS)
     ]
+    rows = np.stack([np.arange(len(labels), dtype=np.int32), *permuted])
     status = pd.DataFrame({"participant_id": names, "score": people.table["score"]})
     cohort = Cohort(
         table=table[list(COHORT_COLUMNS)],
         fc=fc,
         dosage=dosage,
-        labels=np.stack([labels, *permuted]),
+        labels=labels[rows],
         splits=np.stack(parts),
+        permutations=rows,
         people=status,
     )
     planted["causal_loci"] = [int(column) for column in np.flatnonzero(np.isin(loci, causal["variant"]))]

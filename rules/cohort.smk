@@ -1,7 +1,7 @@
 # cohort: who is in the low and the high group, splits, permuted labels.
 # Needs <connectivity> (fc, people, quality), <genotype_qc> (components, relatives, dropped), <eqtl_filter> (dosages),
 # of the modalities that the study has, and participants.
-# Leaves cohort.tsv, people.tsv and the arrays fc and dosage (of those modalities), splits, labels.npy.
+# Leaves cohort.tsv, people.tsv and the arrays fc and dosage (of those modalities), splits, labels, permutations.npy.
 
 
 rule cohort:

@@ -138,6 +138,7 @@ COHORT_FILES = [
     *(["<cohort>/dosage.npy"] if "snps" in MODALITIES else []),
     "<cohort>/splits.npy",
     "<cohort>/labels.npy",
+    "<cohort>/permutations.npy",
 ]
 
 

@@ -11,7 +11,7 @@ from gcamccl.cohort_splits import (  # noqa: F401 (the parts are known by this m
     TRAIN,
     VALIDATION,
     fewest_people,
-    permuted_labels,
+    permuted_rows,
     relative_units,
     stratified_split,
 )
@@ -52,7 +52,10 @@ class Cohort:
     labels : ndarray of int8 (1 + permutations, n)
         0 low, 1 high; row 0 the labels, the others permuted.
     splits : ndarray of int8 (splits, n)
-        `TRAIN`, `VALIDATION` or `TEST`.
+        `TRAIN`, `VALIDATION` or `TEST`, for the labels of row 0.
+    permutations : ndarray of int32 (1 + permutations, n)
+        ``labels[p]`` is ``labels[0][permutations[p]]``; its parts are ``splits[s][permutations[p]]``.
+        Row 0 is 0 to n - 1.
     people : DataFrame
         participant_id, score, has_connectivity, has_genotypes, group, reason: everybody.
     """
@@ -62,6 +65,7 @@ class Cohort:
     dosage: np.ndarray | None
     labels: np.ndarray
     splits: np.ndarray
+    permutations: np.ndarray
     people: pd.DataFrame
 
     @property
@@ -291,15 +295,17 @@ def join(participants, connectivity, loci, settings, excluded=None, dropped=None
     ]
     unit = table["relatives" if together else "family_id"]
     permuted = [
-        permuted_labels(labels, unit, table["site"], np.random.default_rng([seed, 1, number]))
+        permuted_rows(unit, table["site"], np.random.default_rng([seed, 1, number]))
         for number in range(settings["permutations"])
     ]
+    rows = np.stack([np.arange(len(labels), dtype=np.int32), *permuted])
     return Cohort(
         table[list(COHORT_COLUMNS)],
         _rows(fc, names, table["participant_id"]),
         _rows(dosage, samples, table["genotype_id"]),
-        np.stack([labels, *permuted]),
+        labels[rows],
         np.stack(splits),
+        rows,
         people[["participant_id", "score", "has_connectivity", "has_genotypes", "group", "reason"]],
     )
 

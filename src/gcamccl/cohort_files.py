@@ -18,7 +18,7 @@ def input_files(folder):
     """Files of a cohort that others read: the tables, and the arrays of the views it has."""
     folder = Path(folder)
     views = [folder / name for name in ARRAYS.values() if (folder / name).exists()]
-    return [folder / "cohort.tsv", *views, folder / "splits.npy", folder / "labels.npy"]
+    return [folder / "cohort.tsv", *views, *(folder / f"{name}.npy" for name in ("splits", "labels", "permutations"))]
 
 
 def load_array(path, dimensions):
@@ -156,7 +156,7 @@ def write_cohort(cohort, path):
     """
     write_tsv(path("cohort.tsv"), cohort.table)
     write_tsv(path("people.tsv"), cohort.people)
-    for name in ("fc", "dosage", "splits", "labels"):
+    for name in ("fc", "dosage", "splits", "labels", "permutations"):
         if getattr(cohort, name) is not None:
             np.save(path(f"{name}.npy"), getattr(cohort, name), allow_pickle=False)
 
@@ -181,12 +181,15 @@ def read_cohort(folder):
     dosage = load_array(paths["dosage.npy"], 2) if "dosage.npy" in paths else None
     if fc is None and dosage is None:
         raise InputError(folder, "neither fc.npy nor dosage.npy is there", "run the cohort stage again")
-    splits, labels = load_array(paths["splits.npy"], 2), load_array(paths["labels.npy"], 2)
+    splits, labels, permutations = (
+        load_array(paths[f"{name}.npy"], 2) for name in ("splits", "labels", "permutations")
+    )
     for name, count in (
         ("fc.npy", None if fc is None else len(fc)),
         ("dosage.npy", None if dosage is None else len(dosage)),
         ("splits.npy", splits.shape[1]),
         ("labels.npy", labels.shape[1]),
+        ("permutations.npy", permutations.shape[1]),
     ):
         if count is not None:
             _same_length(paths[name], count, paths["cohort.tsv"], len(table))
@@ -200,7 +203,11 @@ def read_cohort(folder):
         raise InputError(paths["labels.npy"], "has values other than 0 low, 1 high")
     if list(table["group"]) != [("low", "high")[label] for label in labels[0]]:
         raise InputError(paths["labels.npy"], "row 0 is not the group of cohort.tsv")
-    return Cohort(table, fc, dosage, labels, splits, None)
+    if not (np.sort(permutations, axis=1) == np.arange(len(table))).all():
+        raise InputError(paths["permutations.npy"], "a row is not a permutation of the people", "make the cohort again")
+    if not np.array_equal(labels[0][permutations], labels):
+        raise InputError(paths["permutations.npy"], "does not lead to labels.npy", "they must come from one run")
+    return Cohort(table, fc, dosage, labels, splits, permutations, None)
 
 
 def require_views(cohort, views):
@@ -216,6 +223,8 @@ def require_views(cohort, views):
 
 def replicate_parts(cohort, replicate):
     """Split and label row of a replicate (docs/artifacts.md, The replicates).
+
+    Permuted labels take their place in the split with them, so that every part has the balance of the true ones.
 
     Parameters
     ----------
@@ -238,7 +247,7 @@ def replicate_parts(cohort, replicate):
     if not 0 <= replicate < total:
         raise InputError("replicates", f"there is no replicate {replicate}", f"this cohort has 0 to {total - 1}")
     split, permutation = divmod(replicate, len(cohort.labels))
-    return split, permutation, cohort.splits[split], cohort.labels[permutation]
+    return split, permutation, cohort.splits[split][cohort.permutations[permutation]], cohort.labels[permutation]
 
 
 def summary(people):

@@ -186,25 +186,28 @@ def _too_large(members, n, fractions):
     )
 
 
-def permuted_labels(labels, unit, site, rng):
-    """Labels permuted where people are exchangeable.
+def permuted_rows(unit, site, rng):
+    """Whose label, and whose place in every split, each person takes: a permutation where people are exchangeable.
 
-    Relatives are a unit (people without one are units of one). Units exchange their labels as a whole with units of
-    the same size at the same sites; within a unit, people of one site exchange theirs. With no unit and no site
-    given, this is a plain permutation. Counts of the two classes never change.
+    Relatives are a unit (people without one are units of one). Units exchange places as a whole with units of the
+    same size at the same sites; within a unit, people of one site exchange theirs. With no unit and no site given,
+    this is a plain permutation. A label moves together with its place in the splits, so that the parts of permuted
+    labels are as balanced as those of the true ones: the same procedure is repeated on permuted data, which makes
+    the permutation test exact. With the labels moved alone, a class that is rarer in a training part is the more
+    frequent one in its test part, and permuted labels score below chance.
 
     Parameters
     ----------
-    labels : ndarray of int8 (n,)
     unit, site : sequence of str or None, length n
     rng : numpy.random.Generator
 
     Returns
     -------
-    ndarray of int8 (n,)
+    ndarray of int32 (n,)
+        ``labels[rows]`` are the permuted labels, ``split[rows]`` the parts that go with them.
     """
     units = {}
-    for row in range(len(labels)):
+    for row in range(len(unit)):
         units.setdefault((0, unit[row]) if isinstance(unit[row], str) else (1, row), []).append(row)
     place = [value if isinstance(value, str) else "" for value in site]
     alike = {}
@@ -212,8 +215,8 @@ def permuted_labels(labels, unit, site, rng):
         # Two independent orders within each site, one to give labels from and one to take them in.
         giving, taking = (sorted(rng.permutation(rows), key=lambda row: place[row]) for _ in range(2))
         alike.setdefault(tuple(place[row] for row in giving), []).append((giving, taking))
-    result = labels.copy()
+    result = np.arange(len(unit), dtype=np.int32)
     for members in alike.values():
         giving, taking = (np.array(rows) for rows in zip(*members, strict=True))
-        result[taking] = labels[giving[rng.permutation(len(giving))]]
+        result[taking] = giving[rng.permutation(len(giving))]
     return result

@@ -45,7 +45,8 @@ def write_cohort(folder, n=N, n_rois=R, n_loci=L, splits=2, permutations=1, seed
     """A cohort folder with random data."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    labels = np.stack([np.arange(n) % 2] + [rng.permutation(np.arange(n) % 2) for _ in range(permutations)])
+    rows = np.stack([np.arange(n)] + [rng.permutation(n) for _ in range(permutations)])
+    labels = (np.arange(n) % 2)[rows]
     table = pd.DataFrame(dict.fromkeys(COHORT_COLUMNS, np.nan), index=range(n)).astype(object)
     table["participant_id"] = [f"sub-{i:02d}" for i in range(n)]
     table["genotype_id"] = table["participant_id"]
@@ -60,6 +61,7 @@ def write_cohort(folder, n=N, n_rois=R, n_loci=L, splits=2, permutations=1, seed
     parts = np.array([0] * (n - 10) + [1] * 4 + [2] * 6, dtype=np.int8)
     np.save(folder / "splits.npy", np.stack([rng.permutation(parts) for _ in range(splits)]))
     np.save(folder / "labels.npy", labels.astype(np.int8))
+    np.save(folder / "permutations.npy", rows)
     return folder
 
 
@@ -95,7 +97,7 @@ def test_maps_are_those_of_the_held_out_people(study):
     assert len(maps) == 4 * 4 * 2
     for replicate, rows in people.groupby("replicate"):
         split, permutation = divmod(replicate, 2)
-        test = np.flatnonzero(cohort.splits[split] == 2)
+        test = np.flatnonzero(cohort.splits[split][cohort.permutations[permutation]] == 2)
         assert rows["participant_id"].tolist() == [f"sub-{i:02d}" for i in test]
         assert rows["row"].tolist() == list(range(len(test)))
         assert rows["label"].tolist() == cohort.labels[permutation][test].tolist()

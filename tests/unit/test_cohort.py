@@ -14,7 +14,7 @@ from gcamccl.cohort import (
     VALIDATION,
     availability,
     join,
-    permuted_labels,
+    permuted_rows,
     stratified_split,
     tails,
 )
@@ -103,7 +103,7 @@ def test_too_few_people_to_split():
 
 def test_permutations_are_permutations():
     labels, nobody = np.repeat([0, 1], 30).astype(np.int8), [None] * 60
-    rows = [permuted_labels(labels, nobody, nobody, np.random.default_rng(seed)) for seed in range(400)]
+    rows = [labels[permuted_rows(nobody, nobody, np.random.default_rng(seed))] for seed in range(400)]
     assert all(row.sum() == 30 and len(row) == 60 for row in rows)
     assert len({row.tobytes() for row in rows}) == 400
     # Every position is as often high as a fair permutation makes it: 200 +- 10 of 400, here within 4 SD.
@@ -119,7 +119,7 @@ def test_permutations_stay_within_sites_and_move_families_whole():
     pairs = sorted(tuple(sorted(labels[[row, row + 1]])) for row in range(0, 12, 2))
     moved = 0
     for _ in range(50):
-        row = permuted_labels(labels, family, site, rng)
+        row = labels[permuted_rows(family, site, rng)]
         assert row[:20].sum() == labels[:20].sum()
         assert row[20:].sum() == labels[20:].sum()
         assert sorted(tuple(sorted(row[[i, i + 1]])) for i in range(0, 12, 2)) == pairs
@@ -212,11 +212,12 @@ def test_files_come_back_as_they_were(tmp_path):
     cohort = join(*study(), SETTINGS)
     write_cohort(cohort, lambda name: tmp_path / name)
     again = read_cohort(tmp_path)
-    for name in ("fc", "dosage", "splits", "labels"):
+    for name in ("fc", "dosage", "splits", "labels", "permutations"):
         assert np.array_equal(getattr(again, name), getattr(cohort, name))
     assert list(again.table["participant_id"]) == list(cohort.table["participant_id"])
     assert replicate_parts(again, 7)[:2] == (1, 2)  # 5 label rows a split
-    assert np.array_equal(replicate_parts(again, 7)[2], cohort.splits[1])
+    assert np.array_equal(replicate_parts(again, 7)[2], cohort.splits[1][cohort.permutations[2]])
+    assert np.array_equal(replicate_parts(again, 5)[2], cohort.splits[1])
     assert np.array_equal(replicate_parts(again, 7)[3], cohort.labels[2])
     for number in (-1, 15):
         with pytest.raises(InputError, match=f"no replicate {number}; this cohort has 0 to 14"):
@@ -238,6 +239,8 @@ def test_files_come_back_as_they_were(tmp_path):
         ("splits.npy", lambda a: a + 1, "other than 0 train"),
         ("labels.npy", lambda a: a * 2, "other than 0 low"),
         ("labels.npy", lambda a: 1 - a, "row 0 is not the group"),
+        ("permutations.npy", np.zeros_like, "a row is not a permutation"),
+        ("permutations.npy", lambda a: a[:, ::-1], "does not lead to labels.npy"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")
@@ -317,7 +320,7 @@ def test_a_family_of_a_unique_size_is_permuted_within():
     labels = np.array([0, 1, 1, 0, 1, 0], np.int8)
     family = ["a", "a", "a", "b", "b", None]
     seen = {
-        tuple(permuted_labels(labels, family, [None] * 6, np.random.default_rng(seed)).tolist()) for seed in range(200)
+        tuple(labels[permuted_rows(family, [None] * 6, np.random.default_rng(seed))].tolist()) for seed in range(200)
     }
     assert len(seen) == 6  # 3 places of the low one among a's three, 2 among b's two
     assert all(row[5] == 0 and sum(row[:3]) == 2 and sum(row[3:5]) == 1 for row in seen)
@@ -396,7 +399,8 @@ def test_a_study_with_one_modality(tmp_path, view):
     write_cohort(cohort, lambda name: tmp_path / name)
     again = read_cohort(tmp_path)
     names = [path.name for path in input_files(tmp_path)]
-    assert names == ["cohort.tsv", "fc.npy" if view == "connectivity" else "dosage.npy", "splits.npy", "labels.npy"]
+    array = "fc.npy" if view == "connectivity" else "dosage.npy"
+    assert names == ["cohort.tsv", array, "splits.npy", "labels.npy", "permutations.npy"]
     assert (again.n_rois, again.n_loci) == ((ROIS, None) if view == "connectivity" else (None, LOCI))
     require_views(again, [view])
     other = "snps" if view == "connectivity" else "connectivity"

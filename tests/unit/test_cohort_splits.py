@@ -12,7 +12,7 @@ from gcamccl.cohort_splits import (
     class_sizes,
     fewest_people,
     part_sizes,
-    permuted_labels,
+    permuted_rows,
     relative_units,
     stratified_split,
 )
@@ -206,7 +206,7 @@ def test_permutations_move_units_of_relatives_whole():
     place = [np.flatnonzero(units == f"unit{i}") for i in range(15)]
     alike = sum(labels[own].min() == labels[own].max() for own in place)
     for _ in range(30):
-        row = permuted_labels(labels, units, [None] * 60, rng)
+        row = labels[permuted_rows(units, [None] * 60, rng)]
         assert sum(row[own].min() == row[own].max() for own in place) == alike
         assert row.sum() == 30
 
@@ -221,3 +221,19 @@ def test_doubtful_samples_are_named():
     assert "sub-4 (high)" in sex
     assert cohort_remarks.doubtful_samples(table, pairs_table(), flags[[]]) == []
     assert relatedness.RELATIONS[0] == cohort_remarks.SAME_DNA
+
+
+def test_permuted_labels_take_their_place_in_the_splits_with_them():
+    """Every part of a permuted replicate has the balance of the true one, and units stay together."""
+    rng = np.random.default_rng(4)
+    labels = rng.permutation(np.repeat([0, 1], 30)).astype(np.int8)
+    units = families(60, [2] * 10 + [3] * 4, rng)
+    split = stratified_split(labels, FRACTIONS, rng, units)
+    balance = [np.bincount(labels[split == part], minlength=2).tolist() for part in range(3)]
+    for _ in range(30):
+        rows = permuted_rows(units, [None] * 60, rng)
+        parts = split[rows]
+        assert [np.bincount(labels[rows][parts == part], minlength=2).tolist() for part in range(3)] == balance
+        assert all(len(set(parts[units == unit])) == 1 for unit in set(units) if isinstance(unit, str))
+    alone = [np.bincount(labels[permuted_rows(units, [None] * 60, rng)][split == 2], minlength=2)[0] for _ in range(30)]
+    assert len(set(alone)) > 1  # labels moved without their places: other balances

@@ -5,7 +5,7 @@ import pandas as pd
 from compare_fixture import SETTINGS
 from scipy.stats import chisquare
 
-from gcamccl.cohort import COHORT_COLUMNS, Cohort, permuted_labels, stratified_split
+from gcamccl.cohort import COHORT_COLUMNS, Cohort, permuted_rows, stratified_split
 from gcamccl.compare import classifiers
 from gcamccl.compare.run import predictions
 
@@ -20,10 +20,10 @@ def null_study(seed, people=40, splits=1):
         {"participant_id": [f"s{row}" for row in range(people)], "group": np.array(["low", "high"])[labels]}
     ).reindex(columns=COHORT_COLUMNS)
     nobody = [None] * people
-    rows = [labels, *(permuted_labels(labels, nobody, nobody, rng) for _ in range(PERMUTATIONS))]
+    rows = np.stack([np.arange(people), *(permuted_rows(nobody, nobody, rng) for _ in range(PERMUTATIONS))])
     splits = [stratified_split(labels, (0.5, 0.25, 0.25), rng) for _ in range(splits)]
     loci = rng.uniform(0, 2, (people, 5)).astype(np.float32)
-    return Cohort(table, None, loci, np.stack(rows), np.stack(splits), None)
+    return Cohort(table, None, loci, labels[rows], np.stack(splits), rows, None)
 
 
 def test_permutation_p_is_uniform_and_accuracy_at_chance(monkeypatch):

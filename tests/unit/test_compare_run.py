@@ -43,7 +43,7 @@ def test_methods_on_the_network(method, tmp_path):
     assert said[-1].startswith(f"{method}: split 1, accuracy")
     assert f"({total} of {total}), 0 s left" in said[-1]
     for (_, split, permutation), rows in table.groupby(["features", "split", "permutation"]):
-        test = cohort.splits[split] == TEST
+        test = cohort.splits[split][cohort.permutations[permutation]] == TEST
         assert list(rows["participant_id"]) == list(cohort.table["participant_id"][test])
         assert list(rows["label"]) == list(cohort.labels[permutation][test])
     if method == "gcamccl":

@@ -133,7 +133,8 @@ def write_study(folder, splits=2, seed=0, zero=()):
     cohort, connectivity, loci = (folder / name for name in ("cohort", "connectivity", "loci"))
     for one in (cohort, connectivity, loci):
         one.mkdir(parents=True)
-    labels = np.stack([np.arange(N) % 2, *(rng.permutation(np.arange(N) % 2) for _ in range(PERMUTATIONS))])
+    rows = np.stack([np.arange(N), *(rng.permutation(N) for _ in range(PERMUTATIONS))])
+    labels = (np.arange(N) % 2)[rows]
     table = pd.DataFrame(dict.fromkeys(COHORT_COLUMNS, np.nan), index=range(N)).astype(object)
     table["participant_id"] = [f"sub-{i:02d}" for i in range(N)]
     table["group"] = np.array(["low", "high"])[labels[0]]
@@ -145,6 +146,7 @@ def write_study(folder, splits=2, seed=0, zero=()):
     np.save(cohort / "fc.npy", fc)
     np.save(cohort / "dosage.npy", rng.integers(0, 3, (N, L)).astype(np.float32))
     np.save(cohort / "labels.npy", labels.astype(np.int8))
+    np.save(cohort / "permutations.npy", rows)
     part = np.repeat(np.array([0, 1, 2], dtype=np.int8), [20, 6, 14])
     parts = np.stack([rng.permutation(part) for _ in range(splits)])
     np.save(cohort / "splits.npy", parts)

@@ -201,7 +201,7 @@ def test_outputs_of_a_replicate():
     ]
     assert (people["split"] == 1).all()
     assert (people["permutation"] == 1).all()
-    assert list(people["part"]) == [PARTS[part] for part in cohort.splits[1]]
+    assert list(people["part"]) == [PARTS[part] for part in cohort.splits[1][cohort.permutations[1]]]
     assert list(people["label"]) == list(cohort.labels[1])
     both = (people["p_high_connectivity"] + people["p_high_snps"]) / 2
     assert np.allclose(people["p_high"], both, atol=1e-6)
@@ -210,7 +210,9 @@ def test_outputs_of_a_replicate():
     assert result.facts["seed"] == SETTINGS["seed"] + 3
     # What is stored gives the predictions again.
     model_state = {name.split("/", 1)[1]: tensor for name, tensor in result.weights.items()}
-    inputs, _ = prepare(cohort.fc, cohort.dosage, np.flatnonzero(cohort.splits[1] == TRAIN), SETTINGS)
+    inputs, _ = prepare(
+        cohort.fc, cohort.dosage, np.flatnonzero(cohort.splits[1][cohort.permutations[1]] == TRAIN), SETTINGS
+    )
     logits = torch.stack(
         [
             torch.from_numpy(result.embeddings[:, 64 * view : 64 * view + 64])

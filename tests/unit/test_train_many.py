@@ -117,7 +117,11 @@ def test_one_after_the_other_has_the_bits_of_each_alone():
 
 def test_more_splits_and_permutations_leave_a_replicate_of_the_same_seed_alone():
     cohort, settings = tiny_cohort(people=40), {**SETTINGS, "epochs": 1}
-    more = dataclasses.replace(cohort, labels=np.concatenate([cohort.labels, cohort.labels[1:]]))
+    more = dataclasses.replace(
+        cohort,
+        labels=np.concatenate([cohort.labels, cohort.labels[1:]]),
+        permutations=np.concatenate([cohort.permutations, cohort.permutations[1:]]),
+    )
     a = train_replicate(cohort, 1, settings)
     b = train_replicate(more, 1, settings)  # split 0, label row 1 in both
     equal(a, b)
@@ -187,7 +191,7 @@ def test_staged_inputs_are_the_prepared_ones():
         batch = staged.batch(rows, staged.places(replicates))
         for place, replicate in enumerate(replicates):
             inputs, facts = prepare(cohort.fc, cohort.dosage, replicate.rows(TRAIN), settings)
-            assert staged.scales[replicate.split] == facts
+            assert staged.scales[replicate.split, replicate.permutation] == facts
             for view, x in inputs.items():
                 assert torch.equal(batch[view][place], x[rows[place]]), view
 
@@ -256,7 +260,7 @@ def test_divergence_names_the_replicates():
 def test_parts_that_cannot_be_trained_on():
     cohort = tiny_cohort(people=40)
     labels = cohort.labels.copy()
-    labels[1, cohort.splits[0] == TRAIN] = 1
+    labels[1, cohort.splits[0][cohort.permutations[1]] == TRAIN] = 1
     with pytest.raises(InputError, match="replicate 1: nobody in the training part is low"):
         train_replicates(dataclasses.replace(cohort, labels=labels), [0, 1], SETTINGS)
     splits = np.where(cohort.splits == VALIDATION, TRAIN, cohort.splits)

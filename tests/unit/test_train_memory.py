@@ -122,7 +122,7 @@ def test_bytes_of_the_cohort():
     cohort = tiny_cohort(people=30)
     cohort.fc[0, 1, 2] = cohort.fc[0, 2, 1] = np.nan
     chosen = [job.replicate_of(cohort, number, SETTINGS) for number in range(4)]
-    assert Staged(cohort.fc, cohort.dosage, chosen, SETTINGS).bytes == sum(staged_bytes(cohort, 2, SETTINGS))
+    assert Staged(cohort.fc, cohort.dosage, chosen, SETTINGS).bytes == sum(staged_bytes(cohort, 4, SETTINGS))
     staged = Staged(cohort.fc, cohort.dosage, chosen, SETTINGS)
     assert staged.arrays["connectivity"].data_ptr() == cohort.fc.ctypes.data  # on a CPU not copied
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gcamccl.cohort import COHORT_COLUMNS, Cohort, permuted_labels, stratified_split
+from gcamccl.cohort import COHORT_COLUMNS, Cohort, permuted_rows, stratified_split
 
 ROIS, LOCI = 40, 60
 
@@ -33,11 +33,15 @@ def tiny_cohort(people=60, splits=2, permutations=1, effect=0.5, seed=0):
         }
     ).reindex(columns=COHORT_COLUMNS)
     nobody = [None] * people
+    rows = np.stack(
+        [np.arange(people, dtype=np.int32), *(permuted_rows(nobody, nobody, rng) for _ in range(permutations))]
+    )
     return Cohort(
         table,
         fc.astype(np.float32),
         dosage.astype(np.float32),
-        np.stack([labels, *(permuted_labels(labels, nobody, nobody, rng) for _ in range(permutations))]),
+        labels[rows],
         np.stack([stratified_split(labels, (0.7, 0.15, 0.15), rng) for _ in range(splits)]),
+        rows,
         None,
     )

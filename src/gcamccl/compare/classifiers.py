@@ -52,7 +52,7 @@ class Outcome:
 
 
 def design(method, views, train_rows):
-    """What a method needs of the features, whatever the labels: computed once a split, shared by its label rows.
+    """What a method needs of the features, whatever the labels.
 
     Parameters
     ----------

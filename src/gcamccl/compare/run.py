@@ -20,7 +20,7 @@ from gcamccl.workflow.errors import InputError
 
 NEEDS_TRAINING = ("gcamccl", *ON_EMBEDDING)
 BETWEEN = "+"  # of the views' names in the column features
-LABEL_ROWS_A_TASK = 20  # label rows of one split that share its scaled features
+LABEL_ROWS_A_TASK = 20  # of one split, for a line of progress each
 COLUMNS = {
     "method": str,
     "features": str,
@@ -179,20 +179,24 @@ def _report(task, tables, label_rows):
 
 def _replicates(comparison, replicates):
     """Tables of consecutive replicates of one split, one each for every set of features."""
-    parts = replicate_parts(comparison.cohort, replicates[0])[2]
-    shared = _shared_designs(comparison, np.flatnonzero(parts == TRAIN))
-    tables = []
-    for replicate in replicates:
-        for name, scores in _replicate(comparison, replicate, shared).items():
-            tables.append(_table(comparison, replicate, name, scores))
-    return tables
+    return [
+        _table(comparison, replicate, name, scores)
+        for replicate in replicates
+        for name, scores in _replicate(comparison, replicate).items()
+    ]
 
 
-def _shared_designs(comparison, train_rows):
-    """What depends on the split alone: name of features -> designs. Empty where the network's output is used."""
+def _designs(comparison, replicate, train_rows):
+    """What a method needs of the features: name of features -> designs."""
     method, cohort = comparison.method, comparison.cohort
-    if method in NEEDS_TRAINING:
-        return {}
+    if method in ON_EMBEDDING:
+        used = next(iter(comparison.features.values()))
+        branches = read_embedding(*comparison.known[replicate], len(cohort.table), len(used))
+        branches = dict(zip(used, branches, strict=True))
+        return {
+            name: design(method, [branches[view] for view in names], train_rows)
+            for name, names in comparison.features.items()
+        }
     if method == "confounds":
         return {
             name: design(method, [confound_features(cohort.table, columns, train_rows)], train_rows)
@@ -208,7 +212,7 @@ def _shared_designs(comparison, train_rows):
     }
 
 
-def _replicate(comparison, replicate, shared):
+def _replicate(comparison, replicate):
     """Scores of one replicate: name of features -> `Scores`."""
     method, cohort, settings = comparison.method, comparison.cohort, comparison.settings
     _, _, parts, labels = replicate_parts(cohort, replicate)
@@ -219,21 +223,11 @@ def _replicate(comparison, replicate, shared):
             p_high = known[_column(used, comparison.features)]
             scores[name] = Scores(p_high, (p_high > 0.5).astype(np.int8), 0)
         return scores
-    selection = settings["selection"]
-    if method in ON_EMBEDDING:
-        used = next(iter(comparison.features.values()))
-        branches = read_embedding(*comparison.known[replicate], len(labels), len(used))
-        branches = dict(zip(used, branches, strict=True))
-        train_rows = np.flatnonzero(parts == TRAIN)
-        shared = {
-            name: design(method, [branches[view] for view in names], train_rows)
-            for name, names in comparison.features.items()
-        }
-        # The embeddings have seen the labels of the whole training part: held-out folds of it would look perfect.
-        selection = "validation"
+    # The embeddings have seen the labels of the whole training part: held-out folds of it would look perfect.
+    selection = "validation" if method in ON_EMBEDDING else settings["selection"]
     return {
         name: fit_predict(method, designs, labels, parts, settings["seed"] + replicate, selection, comparison.units)
-        for name, designs in shared.items()
+        for name, designs in _designs(comparison, replicate, np.flatnonzero(parts == TRAIN)).items()
     }
 
 

@@ -55,7 +55,7 @@ def identity(cohort, numbers, settings):
     """
     arrays = {"connectivity": cohort.fc, "snps": cohort.dosage}
     used = {view: arrays[view] for view in arrays if view in settings["views"]}
-    used |= {"splits": cohort.splits, "labels": cohort.labels}
+    used |= {"splits": cohort.splits, "labels": cohort.labels, "permutations": cohort.permutations}
     digests = {
         name: hashlib.sha256(repr(array.shape).encode() + np.ascontiguousarray(array).data).hexdigest()
         for name, array in used.items()

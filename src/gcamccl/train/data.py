@@ -57,12 +57,13 @@ def replicate_of(cohort, number, settings):
         No such replicate; parts and labels of another length than the cohort; a training part with one class only or
         fewer than two people, an empty validation part.
     """
-    split, permutation, parts, labels = replicate_parts(cohort, number)
-    for what, values in (("splits", parts), ("labels", labels)):
-        if len(values) != len(cohort.table):
+    for what in ("splits", "labels", "permutations"):
+        people = getattr(cohort, what).shape[1]
+        if people != len(cohort.table):
             raise InputError(
-                "cohort", f"{what} are of {len(values)} people, the table has {len(cohort.table)}", "make it again"
+                "cohort", f"{what} are of {people} people, the table has {len(cohort.table)}", "make it again"
             )
+    split, permutation, parts, labels = replicate_parts(cohort, number)
     train = labels[parts == TRAIN]
     for label, name in enumerate(("low", "high")):
         if (train == label).sum() < 1:
@@ -100,8 +101,8 @@ class Staged:
 
     Attributes
     ----------
-    scales : dict of int to InputScale
-        By split.
+    scales : dict of (int, int) to InputScale
+        By split and permutation.
     """
 
     def __init__(self, fc, dosage, replicates, settings, device="cpu"):
@@ -113,12 +114,12 @@ class Staged:
             if view in settings["views"]
         }
         self.global_scale = settings["input_scale"] == "global"
-        parts = {replicate.split: replicate for replicate in replicates}
+        parts = {(replicate.split, replicate.permutation): replicate for replicate in replicates}
         fitted = {
-            split: fit_scale(fc, dosage, replicate.rows(TRAIN), settings) for split, replicate in sorted(parts.items())
+            place: fit_scale(fc, dosage, replicate.rows(TRAIN), settings) for place, replicate in sorted(parts.items())
         }
-        self.scales = {split: scale for split, (scale, _) in fitted.items()}
-        self._place = {split: place for place, split in enumerate(fitted)}
+        self.scales = {place: scale for place, (scale, _) in fitted.items()}
+        self._place = {key: place for place, key in enumerate(fitted)}
         means = [mean for _, mean in fitted.values()]
         self._fill = None if not means or means[0] is None else torch.from_numpy(np.stack(means)).to(device)
         self._scale = {
@@ -148,8 +149,10 @@ class Staged:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def places(self, replicates):
-        """Where the splits of these replicates are among the fills and scales, int64 (R,): `batch` takes it."""
-        return torch.tensor([self._place[replicate.split] for replicate in replicates], device=self.device)
+        """Where these replicates are among the fills and scales, int64 (R,): `batch` takes it."""
+        return torch.tensor(
+            [self._place[replicate.split, replicate.permutation] for replicate in replicates], device=self.device
+        )
 
     def batch(self, rows, places):
         """Inputs of a batch.

@@ -16,8 +16,8 @@ from gcamccl.workflow.errors import InputError
 FEW_FOR_A_GPU = 32  # replicates of a job below which a GPU is mostly idle (kernels of one replicate are tiny)
 
 
-def staged_bytes(cohort, splits, settings):
-    """Bytes that staging takes: the cohort's arrays in use, and one matrix a split where connections may be missing.
+def staged_bytes(cohort, replicates, settings):
+    """Bytes that staging takes: the arrays in use, and one matrix a replicate where connections may be missing.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def staged_bytes(cohort, splits, settings):
     used = {
         view: array for view, array in zip(VIEWS, (cohort.fc, cohort.dosage), strict=True) if view in settings["views"]
     }
-    fills = 4 * splits * cohort.fc[0].size if "connectivity" in used else 0
+    fills = 4 * replicates * cohort.fc[0].size if "connectivity" in used else 0
     return sum(4 * array.size for array in used.values()), fills
 
 
@@ -73,7 +73,7 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
         array.shape[1] if view in settings["views"] else None
         for view, array in zip(VIEWS, (cohort.fc, cohort.dosage), strict=True)
     )
-    arrays, fills = staged_bytes(cohort, len({replicate.split for replicate in replicates}), settings)
+    arrays, fills = staged_bytes(cohort, len(replicates), settings)
     held = fills if device == "cpu" else arrays + fills
     check_host(len(replicates), result_bytes(len(cohort.table), sizes, settings), fills, free_memory("cpu"))
     free = free_memory(device)

@@ -91,7 +91,7 @@ def choose_at_once(wish, device, staged_bytes, sizes, settings, count, free, arr
         hold one); else what memory holds.
     device : str
     staged_bytes : int
-        What the cohort takes on the device, with the splits' fills; on a CPU its arrays are there already.
+        What the cohort takes on the device, with the replicates' fills; on a CPU its arrays are there already.
     sizes, settings, arrangement
         As in `replicate_bytes`.
     count : int
@@ -145,7 +145,7 @@ def check_host(count, each, fills, free):
     each : int
         Bytes a finished replicate takes: `result_bytes`.
     fills : int
-        Bytes for what stands in for missing connections, one matrix a split.
+        Bytes for what stands in for missing connections, one matrix a replicate.
     free : int
         Free memory of the machine, bytes.
 

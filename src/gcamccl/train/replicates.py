@@ -199,7 +199,7 @@ def _result(cohort, replicate, fitted, staged, settings, other):
         "seed": replicate.seed,
         "best_epoch": fitted.best_epoch,
         "epochs": len(fitted.history),
-        "input_scale": staged.scales[replicate.split].as_dict(),
+        "input_scale": staged.scales[replicate.split, replicate.permutation].as_dict(),
         "resumed": other or None,
     }
     weights = replicate_state(model, replicate.number)
