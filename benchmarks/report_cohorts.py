@@ -111,7 +111,9 @@ def run(args):
             continue
         cohort = cached(args.cache, scenario, seed, args.n_rois)
         if method in NETWORKS:
-            lines = judge_network(cohort, split, network_settings(method), seed * 100 + split, features)
+            settings = network_settings(method)
+            settings["epochs"] = min(settings["epochs"], args.epochs or settings["epochs"])
+            lines = judge_network(cohort, split, settings, seed * 100 + split, features)
         else:
             lines = judge_classifier(cohort, split, method, seed * 100 + split, features)
         new = not args.out.exists()
@@ -150,6 +152,7 @@ def main():
     p.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     p.add_argument("--methods", nargs="+", default=[*CLASSICAL, "tuned"], choices=[*CLASSICAL, *NETWORKS])
     p.add_argument("--features", nargs="+", default=[BOTH, *VIEWS], choices=[BOTH, *VIEWS])
+    p.add_argument("--epochs", type=int, help="of the networks, at most; the column epochs says how many were trained")
     p.add_argument("--table", action="store_true", help="print the table of what --out holds, fit nothing")
     args = p.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
