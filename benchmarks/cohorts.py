@@ -169,7 +169,7 @@ def simulate_cohort(scenario, seed, n_rois=ALL_ROIS, splits=4):
 
     table = people.table.iloc[chosen].reset_index(drop=True)
     table.insert(0, "participant_id", names[chosen])
-    table["genotype_id"], table["family_id"] = table["participant_id"], None
+    table["genotype_id"], table["family_id"], table["relatives"] = table["participant_id"], None, None
     table["group"] = np.array(["low", "high"])[labels]
     table["mean_fd_mm"] = rng["rest"].lognormal(-2.0, 0.5, len(table))
     table["max_translation_mm"] = 6 * table["mean_fd_mm"]
@@ -202,8 +202,8 @@ def simulate_cohort(scenario, seed, n_rois=ALL_ROIS, splits=4):
 def cached(folder, scenario, seed, n_rois=ALL_ROIS, splits=4):
     """`simulate_cohort`, kept as .npy and .tsv files in `folder`; the truth is not returned (``truth.json`` there)."""
     place = Path(folder) / f"{scenario}_{seed}_{n_rois}_{splits}"
-    arrays = ("fc", "dosage", "labels", "splits")
-    if not (place / "truth.json").exists():
+    arrays = ("fc", "dosage", "labels", "splits", "permutations")
+    if not all((place / name).exists() for name in ("truth.json", *(f"{name}.npy" for name in arrays))):
         cohort, truth = simulate_cohort(scenario, seed, n_rois, splits)
         place.mkdir(parents=True, exist_ok=True)
         for name in arrays:

@@ -25,11 +25,12 @@ import pandas as pd  # noqa: E402
 
 from cohorts import ALL_ROIS, REPORT, SCENARIOS, cached  # noqa: E402
 from gcamccl.cohort import TEST, TRAIN  # noqa: E402
-from gcamccl.compare.classifiers import fit_predict, raw_features  # noqa: E402
+from gcamccl.compare.classifiers import design  # noqa: E402
+from gcamccl.compare.features import raw_features  # noqa: E402
 from gcamccl.compare.metrics import metrics  # noqa: E402
-from gcamccl.model.inputs import prepare  # noqa: E402
+from gcamccl.compare.selection import fit_predict  # noqa: E402
 from gcamccl.model.network import VIEWS  # noqa: E402
-from gcamccl.train.fit import fit, p_high, predict  # noqa: E402
+from gcamccl.train.replicates import train_replicate  # noqa: E402
 from gcamccl.workflow import config  # noqa: E402
 
 BOTH = "+".join(VIEWS)
@@ -63,36 +64,38 @@ def network_settings(method):
 
 def judge_network(cohort, split, settings, seed, features):
     """Lines of one trained network: its prediction, and that of each of its branches where it has two."""
-    parts, labels = cohort.splits[split], cohort.labels[0].astype(np.int64)
-    settings = {**settings, "views": features.split("+")}
-    inputs, _ = prepare(cohort.fc, cohort.dosage, np.flatnonzero(parts == TRAIN), settings)
+    number = split * len(cohort.labels)  # the replicate with the true labels; its seed is the setting plus its number
+    settings = {**settings, "views": features.split("+"), "seed": seed - number}
     started = time.process_time()
-    fitted = fit(inputs, labels, parts, settings, seed)
-    cpu = time.process_time() - started
-    test = np.flatnonzero(parts == TEST)
-    logits, _ = predict(fitted.model, {view: x[test] for view, x in inputs.items()})
-    mean, views = p_high(logits)
-    if settings.get("fusion") == "product":
-        mean = logits.log_softmax(-1).sum(1).softmax(-1)[:, 1].numpy()
-    scores = {features: mean}
+    result = train_replicate(cohort, number, settings)
+    facts = {
+        "epochs": result.facts["epochs"],
+        "best_epoch": result.facts["best_epoch"] + 1,
+        "cpu_s": time.process_time() - started,
+    }
+    test = result.predictions[result.predictions["part"] == "test"]
+    columns = {features: "p_high"}
     if len(settings["views"]) > 1:
-        scores |= {f"{view} branch of both": views[:, column] for column, view in enumerate(fitted.model.views)}
-    facts = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch + 1, "cpu_s": cpu}
-    return [{"features": name, **_merit(labels[test], score), **facts} for name, score in scores.items()]
+        columns |= {f"{view} branch of both": f"p_high_{view}" for view in settings["views"]}
+    return [
+        {"features": name, **_merit(test["label"], test[column] > 0.5, test[column]), **facts}
+        for name, column in columns.items()
+    ]
 
 
 def judge_classifier(cohort, split, method, seed, features):
     """The line of one classical method."""
     parts, labels = cohort.splits[split], cohort.labels[0].astype(np.int64)
-    test = np.flatnonzero(parts == TEST)
+    train, test = np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == TEST)
     started = time.process_time()
-    score = fit_predict(method, raw_features(cohort.fc, cohort.dosage, features.split("+")), labels, parts, seed)
+    views = list(raw_features(cohort.fc, cohort.dosage, features.split("+")).values())
+    scores = fit_predict(method, design(method, views, train), labels, parts, seed)
     facts = {"epochs": "", "best_epoch": "", "cpu_s": time.process_time() - started}
-    return [{"features": features, **_merit(labels[test], score[test]), **facts}]
+    return [{"features": features, **_merit(labels[test], scores.predicted[test], scores.p_high[test]), **facts}]
 
 
-def _merit(labels, score):
-    found = metrics(labels, score > 0.5, score)
+def _merit(labels, predicted, p_high):
+    found = metrics(labels, predicted, p_high)
     return {"auc": found["auc"], "accuracy": found["accuracy"]}
 
 

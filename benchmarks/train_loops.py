@@ -44,6 +44,7 @@ def make_cohort(n_train, rois, loci, splits=1, permutations=0, seed=0):
     n_other = max(2, round(n_train * 0.15 / 0.7))
     people = n_train + 2 * n_other
     labels = np.arange(people, dtype=np.int8) % 2
+    rows = np.stack([np.arange(people), *(rng.permutation(people) for _ in range(permutations))]).astype(np.int32)
     fc = rng.normal(0, 0.2, (people, rois, rois)).astype(np.float32)
     fc = (fc + fc.transpose(0, 2, 1)) / 2
     fc[:, np.arange(rois), np.arange(rois)] = 0
@@ -53,8 +54,9 @@ def make_cohort(n_train, rois, loci, splits=1, permutations=0, seed=0):
         pd.DataFrame({"participant_id": ids}).reindex(columns=COHORT_COLUMNS),
         fc,
         rng.binomial(2, 0.3, (people, loci)).astype(np.float32),
-        np.stack([labels, *(rng.permutation(labels) for _ in range(permutations))]),
+        labels[rows],
         np.stack([parts, *(rng.permutation(parts) for _ in range(splits - 1))]),
+        rows,
         None,
     )
 

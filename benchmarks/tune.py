@@ -2,9 +2,9 @@
 
 Every training is one line of the table --out (TSV), written as soon as it is done; a search that was stopped goes on
 where it stopped. After each epoch the validation and the test part are predicted, so that one training tells what every
-`select_on`, `patience_epochs` and `fusion` would have chosen; the curves are kept in --cache beside the cohorts. The
-mathematics are those of `gcamccl.train.fit`, which does not look at the test part at all. These cohorts are for
-choosing only: their test parts are looked at, too. docs/training-search.md is the record of the search.
+`select_on`, `patience_epochs` and `fusion` would have chosen; the curves are kept in --cache beside the cohorts.
+`gcamccl.train.fit` trains and does not look at the test part; here it is looked at after each epoch: these cohorts are
+for choosing only. docs/training-search.md is the record of the search.
 """
 
 import argparse
@@ -26,10 +26,12 @@ import torch  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from cohorts import ALL_ROIS, TUNING, cached  # noqa: E402
-from gcamccl.cohort import TEST, TRAIN, VALIDATION  # noqa: E402
+from gcamccl.cohort import TEST, TRAIN  # noqa: E402
 from gcamccl.model.inputs import prepare  # noqa: E402
-from gcamccl.model.loss import collaborative_loss, cross_entropy  # noqa: E402
-from gcamccl.model.network import build  # noqa: E402
+from gcamccl.model.loss import cross_entropy  # noqa: E402
+from gcamccl.train.data import Staged, replicate_of  # noqa: E402
+from gcamccl.train.fit import fit, predict  # noqa: E402
+from gcamccl.train.scores import p_high  # noqa: E402
 from gcamccl.workflow import config  # noqa: E402
 
 # The start: as demo.yaml. What a trial changes is laid over it.
@@ -72,20 +74,6 @@ def settings_of(change):
     return {**config.stage_defaults("train"), **START, **change}
 
 
-def _people(count, size, generator):
-    """Shuffled training rows in batches; nobody is left alone (`gcamccl.train.fit`)."""
-    pieces = list(torch.split(torch.randperm(count, generator=generator), size))
-    if len(pieces) > 1 and len(pieces[-1]) == 1:
-        pieces[-2:] = [torch.cat(pieces[-2:])]
-    return pieces
-
-
-@torch.no_grad()
-def _logits(model, inputs, rows):
-    model.eval()
-    return torch.cat([model({view: x[part] for view, x in inputs.items()}) for part in torch.split(rows, 32)])
-
-
 def curves(cohort, split, settings, seed):
     """Train for all the epochs and predict after each.
 
@@ -96,48 +84,30 @@ def curves(cohort, split, settings, seed):
         (mean of the views' probabilities), ``test_ce`` (mean over the views), ``test_auc_product`` (softmax of the
         summed log-probabilities), ``test_auc_<view>``.
     """
-    labels = torch.as_tensor(cohort.labels[0].astype(np.int64))
-    parts = cohort.splits[split]
-    rows = {part: torch.as_tensor(np.flatnonzero(parts == part)) for part in (TRAIN, VALIDATION, TEST)}
+    number = split * len(cohort.labels)  # the replicate with the true labels; its seed is the setting plus its number
+    settings = {**settings, "seed": seed - number, "patience_epochs": settings["epochs"]}
+    replicate = replicate_of(cohort, number, settings)
+    staged = Staged(cohort.fc, cohort.dosage, [replicate], settings)
+    inputs, _ = prepare(cohort.fc, cohort.dosage, replicate.rows(TRAIN), settings)
+    test = replicate.rows(TEST)
     if cohort.fc.shape[1] == ALL_ROIS:
-        rows[TEST] = rows[TEST][::FULL_TEST_STEP]
-    inputs, _ = prepare(cohort.fc, cohort.dosage, rows[TRAIN].numpy(), settings)
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    model = build(cohort.fc.shape[1], cohort.dosage.shape[1], settings)
-    rate, decay = settings["learning_rate"], settings["weight_decay"]
-    if settings["optimizer"] == "sgd":
-        optimizer = torch.optim.SGD(model.parameters(), rate, momentum=settings["momentum"], weight_decay=decay)
-    else:
-        optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
-    every, result = settings["halve_every_epochs"], {}
-    for epoch in range(settings["epochs"]):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * (0.5 ** (epoch // every) if every else 1.0)
-        model.train()
-        total = 0.0
-        for batch in _people(len(rows[TRAIN]), settings["batch_size"], generator):
-            batch = rows[TRAIN][batch]
-            optimizer.zero_grad(set_to_none=True)
-            logits = model({view: x[batch] for view, x in inputs.items()})
-            loss = collaborative_loss(logits, labels[batch], settings["collaboration"])
-            loss.backward()
-            optimizer.step()
-            total += float(loss.detach()) * len(batch)
-        row = {"train_loss": total / len(rows[TRAIN])}
-        logits, truth = _logits(model, inputs, rows[VALIDATION]), labels[rows[VALIDATION]]
-        row["loss"] = float(collaborative_loss(logits, truth, settings["collaboration"]))
-        row["cross_entropy"] = float(cross_entropy(logits, truth))
-        row["auc"] = roc_auc_score(truth, logits.softmax(-1)[..., 1].mean(1))
-        logits, truth = _logits(model, inputs, rows[TEST]), labels[rows[TEST]]
-        high = logits.softmax(-1)[..., 1]
-        margin = (logits[..., 1] - logits[..., 0]).sum(1)
-        row["test_ce"] = float(cross_entropy(logits, truth))
-        row["test_auc"], row["test_auc_product"] = roc_auc_score(truth, high.mean(1)), roc_auc_score(truth, margin)
-        for column, view in enumerate(model.branches):
-            row[f"test_auc_{view}"] = roc_auc_score(truth, high[:, column])
+        test = test[::FULL_TEST_STEP]
+    truth, rows, result = replicate.labels[test], torch.from_numpy(test), {}
+
+    def predict_test(state, columns, seconds):
+        row = {"train_loss": columns["train_loss"][0]}
+        row |= {name: columns[f"validation_{name}"][0] for name in SELECTORS}
+        network = state.network.network
+        logits, _ = predict(network, inputs, rows)
+        row["test_ce"] = float(cross_entropy(logits, torch.from_numpy(truth.astype(np.int64))))
+        for name, fusion in (("test_auc", "mean"), ("test_auc_product", "product")):
+            both, views = p_high(logits, fusion)
+            row[name] = roc_auc_score(truth, both)
+        row |= {f"test_auc_{view}": roc_auc_score(truth, views[:, n]) for n, view in enumerate(network.views)}
         for name, value in row.items():
             result.setdefault(name, []).append(value)
+
+    fit(staged, [replicate], settings, report=predict_test)
     return {name: np.array(values) for name, values in result.items()}
 
 
