@@ -16,6 +16,7 @@ import torch
 from tiny_cohort import LOCI, ROIS, tiny_cohort
 
 from gcamccl.cohort_files import write_cohort
+from gcamccl.train import fit
 from gcamccl.train.checkpoint import TRAINING, Checkpoint, environment, identity
 from gcamccl.train.job import train_job
 from gcamccl.workflow.artifacts import ROOT
@@ -74,9 +75,11 @@ def _a_line_each_epoch(monkeypatch):
 
 
 @pytest.mark.usefixtures("_a_line_each_epoch")
-@pytest.mark.parametrize("at_once", [1, 2, 4])
+@pytest.mark.parametrize(("at_once", "share"), [(1, 1 / 16), (2, 1 / 16), (4, 1 / 16), (4, 0.7)])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_going_on_has_the_bits_of_an_uninterrupted_training(tmp_path, optimizer, at_once):
+def test_going_on_has_the_bits_of_an_uninterrupted_training(tmp_path, monkeypatch, optimizer, at_once, share):
+    # A share of 0.7: finished replicates stay in the stack, and in the checkpoint, until three of four have finished.
+    monkeypatch.setattr("gcamccl.train.fit.COMPACT_SHARE", share)
     cohort, settings = tiny_cohort(people=30, effect=0.1), {**SETTINGS, "optimizer": optimizer}
     whole = train(None, cohort, at_once=at_once, settings=settings)
     assert len({result.facts["epochs"] for result in whole}) > 1  # some stop early
@@ -183,14 +186,19 @@ def test_a_broken_identity_starts_anew(interrupted):
 
 
 @pytest.mark.usefixtures("_a_line_each_epoch")
-def test_going_on_with_another_number_at_once(tmp_path):
+def test_going_on_with_another_number_at_once(tmp_path, monkeypatch):
     cohort = tiny_cohort(people=30)
     expected = train(None, cohort)
     with pytest.raises(Killed):
         train(tmp_path, cohort, killed_after(2), at_once=2)
     lines = []
+    sizes, whole_epoch = [], fit.run_epoch
+    monkeypatch.setattr(
+        fit, "run_epoch", lambda state, *rest: sizes.append(len(state.replicates)) or whole_epoch(state, *rest)
+    )
     results = train(tmp_path, cohort, lines.append, at_once=1)
     assert "going on from a checkpoint: 0 replicates had finished, 2 go on after epoch 1" in lines
+    assert set(sizes) == {1}  # memory may not hold more now
     assert_equal(results[2:], expected[2:])  # those that had not begun are trained alone
     for found, whole in zip(results, expected, strict=True):
         assert abs(found.history["validation_loss"][0] - whole.history["validation_loss"][0]) < 1e-4
@@ -246,6 +254,47 @@ def test_a_killed_program_goes_on_to_the_bit(tmp_path, command):
     for name in OUTPUTS:
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert sorted(path.name for path in out.iterdir()) == sorted([*OUTPUTS, "artifact.json"])
+
+
+@pytest.mark.usefixtures("_a_line_each_epoch")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_training_with_a_checkpoint(tmp_path, number):
+    cohort, before = tiny_cohort(people=30), signal.getsignal(number)
+    whole, lines = train(None, cohort), []
+
+    def say(text):
+        lines.append(text)
+        if "epoch 2 of" in text:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(InputError, match=f"train: stopped by {number.name} after epoch 2; start it again"):
+        train(tmp_path, cohort, say, minutes=1000)
+    assert (tmp_path / TRAINING).exists()
+    assert signal.getsignal(number) == before
+    lines.clear()
+    assert_equal(train(tmp_path, cohort, lines.append), whole)
+    assert "going on from a checkpoint: 0 replicates had finished, 1 go on after epoch 2" in lines
+
+    def at_the_end(text):
+        if "4 of 4 replicates done" in text:
+            os.kill(os.getpid(), number)
+
+    assert_equal(train(tmp_path / "end", cohort, at_the_end), whole)  # nothing is left to be stopped
+
+
+@pytest.mark.usefixtures("_a_line_each_epoch")
+def test_who_finished_after_the_state_was_written_counts_once(tmp_path, monkeypatch):
+    cohort = tiny_cohort(people=30, effect=0.1)
+    whole = train(None, cohort, at_once=4)
+    first = min(result.facts["epochs"] for result in whole)
+    assert first < max(result.facts["epochs"] for result in whole)
+    with pytest.raises(Killed):  # the state is that of the start, and some replicate has finished since
+        train(tmp_path, cohort, killed_after(first + 1), at_once=4, minutes=1000)
+    assert list(tmp_path.glob("finished-*"))
+    lines = []
+    assert_equal(train(tmp_path, cohort, lines.append, at_once=4), whole)
+    assert "going on from a checkpoint: 0 replicates had finished, 4 go on after epoch 0" in lines
+    assert [line for line in lines if "replicates done" in line][-1].startswith("4 of 4 replicates done")
 
 
 def test_sizes_fit_the_checkpoint(tmp_path):

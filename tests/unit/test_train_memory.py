@@ -114,7 +114,7 @@ def test_a_gpu_that_is_full_is_one_readable_line(monkeypatch):
     cohort = tiny_cohort(people=30)
     with pytest.raises(InputError, match=r"^run.replicates_at_once: 4 replicates at once do not fit .*at most 3 would"):
         train_job(cohort, range(4), SETTINGS, "cpu", at_once=4)
-    with pytest.raises(InputError, match=r"1 replicates at once do not fit.*lower train.batch_size"):
+    with pytest.raises(InputError, match=r"one replicate does not fit.*lower train.batch_size"):
         train_job(cohort, range(1), SETTINGS, "cpu")
 
 

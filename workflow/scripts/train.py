@@ -1,14 +1,15 @@
 """Train gCAM-CCL for a range of replicates (random split x label permutation)."""
 
+import argparse
 from pathlib import Path
 
 from gcamccl.workflow import job
 
 
 def number_at_once(word):
-    """auto or a number from 1; anything else argparse refuses."""
-    if word != "auto" and int(word) < 1:
-        raise ValueError
+    """auto or a number from 1."""
+    if word != "auto" and not (word.isdecimal() and int(word) > 0):
+        raise argparse.ArgumentTypeError(f"{word!r} is neither auto nor a number from 1")
     return word if word == "auto" else int(word)
 
 

@@ -5,9 +5,11 @@ history of each finished replicate) and ``training.safetensors`` (`gcamccl.train
 present). Each is written under another name and renamed, so a kill leaves the one before.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -32,6 +34,8 @@ COLUMNS = (
     "learning_rate",
 )
 TRAINING = "training.safetensors"
+FINISHED = "finished-*.safetensors"
+SIGNALS = (signal.SIGTERM, signal.SIGINT)  # of a cluster's time limit, some 30 s before the end; of Ctrl-C
 
 
 class BrokenCheckpoint(Exception):
@@ -125,6 +129,7 @@ class Checkpoint:
         self.minutes, self.say = minutes, say
         self.written = time.monotonic()
         self.other = []  # what differs in the environment of what was taken over, in words
+        self.stopped = None  # name of the signal that asked for an end
         for left in self.folder.glob(".partial-*"):
             left.unlink()
         if self.folder.is_dir() and any(self.folder.iterdir()):
@@ -152,10 +157,28 @@ class Checkpoint:
         """Delete all files of the checkpoint."""
         for path in (
             self.folder / TRAINING,
-            *self.folder.glob("finished-*.safetensors"),
+            *self.folder.glob(FINISHED),
             self.folder / "identity.json",
         ):
             path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def stop_on_signals(self):
+        """While training: `SIGNALS` end it after the epoch under way, with a checkpoint; sent again, at once.
+
+        Once all replicates have finished they are not heeded: the results are about to be written.
+        """
+
+        def note(number, frame):
+            self.stopped = signal.Signals(number).name
+            signal.signal(number, before[number])
+
+        before = {number: signal.signal(number, note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     # Writing
 
@@ -211,13 +234,25 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def keep(self, state, done):
-        """After an epoch: keep who finished in it and, when it is time, where the others stand."""
+        """After an epoch: keep who finished in it and, when it is time, where the others stand.
+
+        Raises
+        ------
+        InputError
+            A signal has asked for an end (`stop_on_signals`).
+        """
         for fitted in done:
             self.write_finished(fitted)
         if not state.active.any():
             (self.folder / TRAINING).unlink(missing_ok=True)
-        elif time.monotonic() - self.written >= 60 * self.minutes:
+        elif self.stopped or time.monotonic() - self.written >= 60 * self.minutes:
             self.write_state(state)
+        if self.stopped and len(list(self.folder.glob(FINISHED))) < len(self.identity["replicates"]):
+            raise InputError(
+                "train",
+                f"stopped by {self.stopped} after epoch {state.epoch}",
+                "start it again: it goes on from its checkpoint",
+            )
 
     # Reading
 
@@ -251,7 +286,7 @@ class Checkpoint:
         dict of int to Fitted
         """
         found = {}
-        for path in sorted(self.folder.glob("finished-*.safetensors")):
+        for path in sorted(self.folder.glob(FINISHED)):
             try:
                 tensors, facts = self._read(path)
                 history = _dicts(tensors.pop("history"))

@@ -150,21 +150,20 @@ def start(staged, replicates, settings, arrangement="alone"):
     )
 
 
-def compact(state, settings):
-    """The state without its finished replicates."""
-    kept = np.flatnonzero(state.active)
-    network = state.network.select(kept)
-    index = torch.as_tensor(kept, device=next(iter(state.best.values())).device)
+def select(state, places, settings):
+    """The state of the replicates at these places of the stack (ndarray of int), copied."""
+    network = state.network.select(places)
+    index = torch.as_tensor(places, device=next(iter(state.best.values())).device)
     return State(
-        [state.replicates[place] for place in kept],
+        [state.replicates[place] for place in places],
         state.epoch,
-        state.active[kept],
+        state.active[places],
         network,
         select_optimiser(state.network, state.optimiser, network, index, settings),
         {name: tensor[index] for name, tensor in state.best.items()},
-        state.best_epoch[kept],
-        state.best_score[kept],
-        [state.history[place] for place in kept],
+        state.best_epoch[places],
+        state.best_score[places],
+        [state.history[place] for place in places],
     )
 
 
@@ -346,7 +345,7 @@ def fit(staged, replicates, settings, arrangement="alone", state=None, report=No
             if report:
                 report(state, columns, time.monotonic() - clock)
             if state.active.any() and (~state.active).mean() >= COMPACT_SHARE:
-                state = compact(state, settings)
+                state = select(state, np.flatnonzero(state.active), settings)
                 labels = _labels(state, staged)
             if keep:
                 keep(state, done)

@@ -1,6 +1,6 @@
 """One job of the train stage: how many at once, checkpoint, lines of progress, memory that is exceeded."""
 
-import torch
+import contextlib
 
 from gcamccl.device import device_facts
 from gcamccl.model.network import VIEWS
@@ -8,7 +8,15 @@ from gcamccl.train.checkpoint import Checkpoint, environment, identity
 from gcamccl.train.data import replicate_of
 from gcamccl.train.fit import eager_step
 from gcamccl.train.graphs import GraphedSteps
-from gcamccl.train.memory import at_once_that_fit, check_host, choose_at_once, free_memory, result_bytes, too_many
+from gcamccl.train.memory import (
+    at_once_that_fit,
+    check_host,
+    choose_at_once,
+    free_memory,
+    out_of_memory,
+    result_bytes,
+    too_many,
+)
 from gcamccl.train.progress import Progress
 from gcamccl.train.replicates import train_replicates
 from gcamccl.workflow.errors import InputError
@@ -102,18 +110,21 @@ def train_job(cohort, numbers, settings, device, at_once="auto", folder=None, mi
             say,
         )
     try:
-        results = train_replicates(
-            cohort,
-            numbers,
-            settings,
-            device,
-            count,
-            report=progress.epoch,
-            checkpoint=checkpoint,
-            resumed=progress.resumed,
-            make_step=GraphedSteps() if graphs and device == "cuda" else eager_step,
-        )
-    except torch.cuda.OutOfMemoryError:
+        with checkpoint.stop_on_signals() if checkpoint else contextlib.nullcontext():
+            results = train_replicates(
+                cohort,
+                numbers,
+                settings,
+                device,
+                count,
+                report=progress.epoch,
+                checkpoint=checkpoint,
+                resumed=progress.resumed,
+                make_step=GraphedSteps() if graphs and device == "cuda" else eager_step,
+            )
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
         fits = min(count - 1, at_once_that_fit(0.5 * free - held, sizes, settings))
         raise too_many(count, fits, device) from None
     filled = max(result.facts["input_scale"]["filled_values"] for result in results)

@@ -128,11 +128,18 @@ def too_many(at_once, fits, device):
     """The error of memory that is exceeded, with the number that would fit."""
     return InputError(
         "run.replicates_at_once",
-        f"{at_once} replicates at once do not fit into the memory of the {device}",
+        f"{at_once} replicates at once do not fit into the memory of the {device}"
+        if at_once > 1
+        else f"one replicate does not fit into the memory of the {device}",
         f"at most {max(fits, 1)} would: set replicates_at_once: {max(fits, 1)} (--at-once {max(fits, 1)})"
         if at_once > 1
         else "lower train.batch_size or use a device with more memory",
     )
+
+
+def out_of_memory(error):
+    """Whether an exception says that memory is exhausted; torch has a class of its own on a GPU only."""
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def check_host(count, each, fills, free):

@@ -11,7 +11,7 @@ from gcamccl.device import full_precision
 from gcamccl.model.network import VIEWS
 from gcamccl.model.storage import replicate_state
 from gcamccl.train.data import Staged, replicate_of
-from gcamccl.train.fit import EVALUATION_BATCH, eager_step, finished, fit, fresh_network, predict_batches, start
+from gcamccl.train.fit import EVALUATION_BATCH, eager_step, finished, fit, fresh_network, predict_batches, select, start
 from gcamccl.train.scores import p_high
 
 
@@ -122,8 +122,9 @@ def train_replicates(
     checkpoint : gcamccl.train.checkpoint.Checkpoint, optional
         To go on from and to write to.
     resumed : callable, optional
-        Called once where there is something to go on from, as ``resumed(finished, state, other)``: number of finished
-        replicates, `State` or None, and in words what of the environment differs (bits may then differ as well).
+        Called once where there is something to go on from, as ``resumed(finished, state, other)``: number of replicates
+        that need no more training, `State` or None, and in words what of the environment differs (bits may then differ
+        as well).
     make_step : callable
         As in `gcamccl.train.fit.fit`.
 
@@ -143,10 +144,20 @@ def train_replicates(
     if checkpoint:
         fitted = checkpoint.read_finished()
         state = checkpoint.read_state(replicates, staged, settings)
-        states = [state] if state else []
-        for one in finished(state, np.flatnonzero(~state.active)) if state else ():
-            fitted.setdefault(one.number, one)
-        taken = dict.fromkeys([*fitted, *(replicate.number for state in states for replicate in state.replicates)])
+        under_way = set()
+        if state:
+            under_way = {state.replicates[place].number for place in np.flatnonzero(state.active)}
+            for one in finished(state, np.flatnonzero(~state.active)):
+                fitted.setdefault(one.number, one)
+            states = [state]
+            if len(under_way) > at_once:  # less memory than then
+                places = np.flatnonzero(state.active)
+                states = [
+                    select(state, places[first : first + at_once], settings) for first in range(0, len(places), at_once)
+                ]
+        # Who finished after the state was written is under way in it, and finishes again in the same way.
+        fitted = {number: one for number, one in fitted.items() if number not in under_way}
+        taken = fitted.keys() | under_way
         if taken and resumed:
             resumed(len(fitted), state, sorted(set(checkpoint.other)))
     todo = [replicate for number, replicate in replicates.items() if number not in taken]
