@@ -118,3 +118,18 @@ def test_the_readme_is_made_from_the_schema():
     from gcamccl.workflow.describe import config_readme
 
     assert (ROOT / "config/README.md").read_text() == config_readme(), "make config/README.md: see its first lines"
+
+
+def test_numbers_in_yaml_and_json(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"learning_rate": 1e-5}))
+    assert config.stage_defaults("train", tmp_path / "a.json")["learning_rate"] == 1e-5
+    (tmp_path / "a.yaml").write_text("learning_rate: 1e-4\nseed: '3'\nepochs: ten\n")
+    with pytest.raises(InputError) as caught:
+        config.stage_defaults("train", tmp_path / "a.yaml")
+    assert "train.learning_rate: '1e-4' is not of type 'number'; to YAML this is text, write 0.0001" in str(
+        caught.value
+    )
+    assert str(caught.value).count("to YAML this is text") == 2
+    (tmp_path / "b.json").write_text('{"epochs": 3,}')
+    with pytest.raises(InputError, match="b.json: line 1, column"):
+        config.stage_defaults("train", tmp_path / "b.json")

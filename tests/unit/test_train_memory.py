@@ -105,16 +105,26 @@ def test_choice_of_the_number_at_once():
         choose("auto", "cpu", 110 << 20)
 
 
-def test_a_gpu_that_is_full_is_one_readable_line(monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you"),
+        MemoryError(),
+    ],
+)
+def test_memory_that_is_full_is_one_readable_line(monkeypatch, error):
     def full(*arguments, **named):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        raise error
 
     monkeypatch.setattr(job, "train_replicates", full)
     monkeypatch.setattr(job, "free_memory", lambda device: 8 << 30)
     cohort = tiny_cohort(people=30)
     with pytest.raises(InputError, match=r"^run.replicates_at_once: 4 replicates at once do not fit .*at most 3 would"):
         train_job(cohort, range(4), SETTINGS, "cpu", at_once=4)
-    with pytest.raises(InputError, match=r"one replicate does not fit.*lower train.batch_size"):
+    with pytest.raises(
+        InputError, match=r"^run.replicates_at_once: one replicate does not fit.*lower train.batch_size"
+    ):
         train_job(cohort, range(1), SETTINGS, "cpu")
 
 

@@ -16,7 +16,7 @@ def main():
         "--train", type=Path, required=True, nargs="+", metavar="DIR", help="shards of train, or their folder"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=job.positive_integer, default=1, metavar="N", help="CPU threads (default: 1)")
     args = parser.parse_args()
     job.limit_threads(args.threads)
     with job.run(args) as run:

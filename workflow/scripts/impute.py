@@ -16,7 +16,7 @@ def main():
     parser.add_argument("--map", metavar="MAP", help="genetic map of this chromosome: PLINK, SHAPEIT or Eagle format")
     parser.add_argument("--imputed", metavar="VCF", help="an imputation server's file of this chromosome")
     parser.add_argument("--memory-mb", type=int, default=2000, help="memory the job may use (default: 2000)")
-    parser.add_argument("--threads", type=int, default=1, help="threads the job may use (default: 1)")
+    parser.add_argument("--threads", type=job.positive_integer, default=1, help="threads the job may use (default: 1)")
     parser.add_argument("--limit-minutes", type=float, help="longest time a program it runs may take (default: none)")
     args = parser.parse_args()
     with job.run(args) as run:

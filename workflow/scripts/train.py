@@ -1,25 +1,35 @@
 """Train gCAM-CCL for a range of replicates (random split x label permutation)."""
 
-import argparse
 from pathlib import Path
 
 from gcamccl.workflow import job
 
+EXAMPLES = """python workflow/scripts/train.py --cohort results/latest/cohort --first 0 --last 9 --out DIR
+  python workflow/scripts/train.py --cohort DIR --first 0 --last 0 --settings tuned_train.yaml --out DIR
+  python workflow/scripts/train.py --cohort DIR --first 0 --last 1099 --device cuda --out DIR
+The first 10 replicates; the true labels' split 0 with other settings (those of the section train, e.g. "epochs: 30");
+all replicates of 100 splits with 10 permutations on a GPU. The same command again goes on from a killed one's
+checkpoint (DIR/.checkpoint)."""
+
 
 def number_at_once(word):
     """auto or a number from 1."""
-    if word != "auto" and not (word.isdecimal() and int(word) > 0):
-        raise argparse.ArgumentTypeError(f"{word!r} is neither auto nor a number from 1")
-    return word if word == "auto" else int(word)
+    return word if word == "auto" else job.positive_integer(word)
 
 
 def main():
-    parser = job.parser("train", __doc__, "python workflow/scripts/train.py --cohort DIR --first 0 --last 9 --out DIR")
+    parser = job.parser("train", __doc__, EXAMPLES)
     parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
-    parser.add_argument("--first", type=int, required=True, metavar="I", help="first replicate, from 0")
+    parser.add_argument(
+        "--first",
+        type=int,
+        required=True,
+        metavar="I",
+        help="first replicate, from 0: replicate r is split r // (1 + permutations), label row the rest",
+    )
     parser.add_argument("--last", type=int, required=True, metavar="J", help="last replicate, included")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=job.positive_integer, default=1, metavar="N", help="CPU threads (default: 1)")
     parser.add_argument(
         "--at-once",
         type=number_at_once,

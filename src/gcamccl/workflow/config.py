@@ -1,5 +1,6 @@
 """The configuration: read, checked against its schema, every error listed in one go."""
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 from gcamccl.workflow import impute_files
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_json
 
 PAPER = ROOT / "config" / "config.yaml"
 # Of the study section: not needed where no genotypes are named and train.views does not ask for any.
@@ -17,20 +19,25 @@ SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def read_yaml(path):
-    """Read a YAML (or JSON) mapping; a broken file is an InputError naming the line."""
+    """Read a mapping in YAML, or in JSON by the name's end; a broken file is an InputError naming the line."""
+    # To PyYAML, JSON's 1e-05 is text.
+    value = read_json(path) if Path(path).suffix == ".json" else _parse_yaml(path)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(path, "expected a mapping of settings")
+    return value
+
+
+def _parse_yaml(path):
     try:
-        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(path, "no such file") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise InputError(path, f"{where}not YAML: {getattr(error, 'problem', error)}") from None
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InputError(path, "expected a mapping of settings")
-    return value
 
 
 def merge(base, overlay):
@@ -63,8 +70,18 @@ def errors(config):
             missing = [key for key in error.validator_value if key not in error.instance]
             lines += [f"{path}.{key}: missing".removeprefix("config.") for key in missing]
         else:
-            lines.append(f"{path}: {error.message}")
+            lines.append(f"{path}: {error.message}{_number_in_words(error)}")
     return sorted(set(lines)) or _across(config)
+
+
+def _number_in_words(error):
+    """What to write where YAML took a number for text: 1e-5 needs a point, a quoted one no quotes."""
+    if error.validator == "type" and isinstance(error.instance, str):
+        with contextlib.suppress(ValueError):
+            mantissa, _, exponent = repr(float(error.instance)).partition("e")
+            point = "" if "." in mantissa else ".0"
+            return f"; to YAML this is text, write {mantissa}{point}{f'e{exponent}' if exponent else ''}"
+    return ""
 
 
 def _not_finite(value, path=""):

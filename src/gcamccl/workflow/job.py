@@ -65,6 +65,13 @@ def parser(stage, description, example):
     return result
 
 
+def positive_integer(word):
+    """A number from 1, as an argument's ``type``."""
+    if not (word.isdecimal() and int(word) > 0):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 1")
+    return int(word)
+
+
 class Job:
     """One running program: its settings, its folder, what it read and wrote.
 
