@@ -22,6 +22,7 @@ rule activation:
     resources:
         mem_mb=4000,
         runtime=120,
+        gpu=gpus(),
     params:
         program=program("activation"),
         recipe=recipe("activation"),

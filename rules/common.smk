@@ -270,9 +270,23 @@ def replicate_bounds(wildcards):
 
 
 def train_memory_mb(wildcards, attempt):
-    """Memory of a train job, MB: 3 GB, and 5 MB of weights, predictions and embeddings for each replicate."""
+    """Memory of a train job, MB.
+
+    3 GB, 5 MB of weights, predictions and embeddings for each replicate, and 150 MB for each further one that is
+    trained beside the first (estimated 125 MB at 264 ROIs, 750 loci, batches of 4; on a GPU it is the GPU's memory that holds them).
+    """
     first, last = map(int, wildcards.replicates.split("-"))
-    return attempt * (3000 + 5 * (last - first + 1))
+    count, at_once = last - first + 1, CONFIG["run"]["replicates_at_once"]
+    beside = 0 if at_once == "auto" else min(at_once, count) - 1
+    return attempt * (3000 + 5 * count + 150 * beside)
+
+
+def gpus():
+    """GPUs of a job of train or activation: with `--resources gpu=1` (profiles/default) jobs do not share one."""
+    device = CONFIG["run"]["device"]
+    return int(
+        device == "cuda" or (device == "auto" and os.path.exists("/dev/nvidia0"))
+    )
 
 
 ON_NETWORK = ("gcamccl", "ccl_svm", "ccl_rf")

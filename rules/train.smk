@@ -21,6 +21,7 @@ rule train:
     resources:
         mem_mb=train_memory_mb,
         runtime=720,
+        gpu=gpus(),
     params:
         program=program("train"),
         recipe=recipe("train"),

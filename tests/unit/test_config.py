@@ -1,6 +1,7 @@
 """The configuration: the paper's values, every error in one go."""
 
 import copy
+import json
 
 import pytest
 
@@ -131,5 +132,5 @@ def test_numbers_in_yaml_and_json(tmp_path):
     )
     assert str(caught.value).count("to YAML this is text") == 2
     (tmp_path / "b.json").write_text('{"epochs": 3,}')
-    with pytest.raises(InputError, match="b.json: line 1, column"):
+    with pytest.raises(InputError, match=r"b\.json: line 1, column"):
         config.stage_defaults("train", tmp_path / "b.json")

@@ -20,13 +20,7 @@ def number_at_once(word):
 def main():
     parser = job.parser("train", __doc__, EXAMPLES)
     parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
-    parser.add_argument(
-        "--first",
-        type=int,
-        required=True,
-        metavar="I",
-        help="first replicate, from 0: replicate r is split r // (1 + permutations), label row the rest",
-    )
+    parser.add_argument("--first", type=int, required=True, metavar="I", help="first replicate, from 0")
     parser.add_argument("--last", type=int, required=True, metavar="J", help="last replicate, included")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     parser.add_argument("--threads", type=job.positive_integer, default=1, metavar="N", help="CPU threads (default: 1)")

@@ -21,7 +21,7 @@ from gcamccl.train.progress import Progress
 from gcamccl.train.replicates import train_replicates
 from gcamccl.workflow.errors import InputError
 
-FEW_FOR_A_GPU = 32  # replicates of a job below which a GPU is mostly idle (kernels of one replicate are tiny)
+FEW_FOR_A_GPU = 32  # replicates of a job below which a GPU is taken to be mostly idle (not measured)
 
 
 def staged_bytes(cohort, replicates, settings):

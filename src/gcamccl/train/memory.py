@@ -8,7 +8,7 @@ from gcamccl.workflow.errors import InputError
 FLOAT = 4  # bytes of float32
 INDEX = 8  # bytes of int64, what max-pooling remembers of each output
 # Share of a GPU's free memory that the estimate may fill: the rest is for the convolutions' work space and for what
-# the allocator cannot use.
+# the allocator cannot use (not measured on a GPU).
 SHARE = 0.8
 # Kernels that count elements with 32 bits (cuDNN's, some of torch's) need tensors below this.
 LARGEST_TENSOR = 2**31 - 1
