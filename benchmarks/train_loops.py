@@ -228,7 +228,7 @@ class Ours:
         replicates = [data.replicate_of(cohort, number, settings) for number in numbers]
         self.staged = data.Staged(cohort.fc, cohort.dosage, replicates, settings, device)
         self.state = fit.start(self.staged, replicates, settings, arrangement)
-        self.labels = fit._labels(self.state, self.staged)
+        self.labels = fit.labels_on_device(self.state, self.staged)
         self.places = self.staged.places(replicates)
 
     def epoch(self):

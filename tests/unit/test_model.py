@@ -235,6 +235,8 @@ def test_inputs_are_scaled_on_the_training_part():
     assert scaled[train][:, above[0], above[1]].std() == pytest.approx(1, abs=1e-5)
     assert not np.diagonal(scaled, axis1=1, axis2=2).any()
     assert scale.snps_mean == pytest.approx(dosage[train].mean(), rel=1e-6)
+    one = prepare(fc[:, :1, :1], dosage, train, {**SETTINGS, "input_scale": "global"})[1]
+    assert (one.connectivity_mean, one.connectivity_sd) == (0, 1)  # one ROI: no connection
     other = fc.copy()
     other[5:] += 1
     again = prepare(other, dosage, train, {**SETTINGS, "input_scale": "global"})[1]

@@ -166,5 +166,7 @@ def prepare(fc, dosage, train_rows, settings):
 
 
 def _mean_sd(values):
-    """Mean and standard deviation as floats; an SD of 0 counts as 1, so that constant input stays finite."""
+    """Mean and SD as floats; an SD of 0 counts as 1, so that constant input stays finite; 0 and 1 of no values."""
+    if not values.size:  # one ROI has no connection
+        return 0.0, 1.0
     return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)) or 1.0

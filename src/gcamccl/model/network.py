@@ -18,7 +18,7 @@ SNP_LAYERS = ((16, 31, 0, 6), (32, 31, 0, 6), (EMBEDDING, None, 0, 1))
 ORDERS = ("pool_bn_relu", "bn_relu_pool", "relu_pool_bn")
 
 # From which pool and which number of input cells on `convolve_and_pool` is faster in training on a CPU: measured, with
-# 16 channels in and 32 out 1.1 times slower at 20 x 20 and as fast at 30 x 30; no gain with a pool of 3.
+# 16 channels in and 32 out 1.2 to 1.3 times slower at 20 x 20 and as fast at 30 x 30; no gain with a pool of 3.
 SPARSE_POOL, SPARSE_CELLS = 4, 32 * 32
 
 

@@ -334,7 +334,7 @@ def fit(staged, replicates, settings, arrangement="alone", state=None, report=No
         The loss is not finite any more.
     """
     state = state or start(staged, replicates, settings, arrangement)
-    labels = _labels(state, staged)
+    labels = labels_on_device(state, staged)
     results = []
     with full_precision():
         while state.active.any():
@@ -346,13 +346,13 @@ def fit(staged, replicates, settings, arrangement="alone", state=None, report=No
                 report(state, columns, time.monotonic() - clock)
             if state.active.any() and (~state.active).mean() >= COMPACT_SHARE:
                 state = select(state, np.flatnonzero(state.active), settings)
-                labels = _labels(state, staged)
+                labels = labels_on_device(state, staged)
             if keep:
                 keep(state, done)
     return results
 
 
-def _labels(state, staged):
+def labels_on_device(state, staged):
     """Everybody's label in each replicate, int64 (R, n), on the device."""
     labels = np.stack([replicate.labels for replicate in state.replicates]).astype(np.int64)
     return torch.from_numpy(labels).to(staged.device)
