@@ -283,6 +283,20 @@ def test_a_signal_ends_the_training_with_a_checkpoint(tmp_path, number):
 
 
 @pytest.mark.usefixtures("_a_line_each_epoch")
+def test_a_second_ctrl_c_ends_at_once(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+
+    def say(text):
+        if "epoch 2 of" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, tiny_cohort(people=30), say, minutes=1000, numbers=[0])
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.usefixtures("_a_line_each_epoch")
 def test_who_finished_after_the_state_was_written_counts_once(tmp_path, monkeypatch):
     cohort = tiny_cohort(people=30, effect=0.1)
     whole = train(None, cohort, at_once=4)
