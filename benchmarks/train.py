@@ -29,7 +29,7 @@ RUN_EPOCHS = 500  # Table II
 PEAK_TFLOPS = 67.0  # fp32 of an H100 or H200 SXM without tensor cores, NVIDIA's data sheet
 PLAN = (100, 11, 100)  # splits, label rows, epochs: what should take an hour
 EXAMPLES = """examples:
-  python benchmarks/train.py                                    CPU: some seven minutes; GPU: at most ten
+  python benchmarks/train.py                                    CPU: some ten minutes; GPU: at most ten
   python benchmarks/train.py --device cpu --repetitions 1       quicker
   python benchmarks/train.py --device cuda --at-once 1 8 32 128 512
 """

@@ -146,7 +146,7 @@ def test_a_damaged_compressed_file_is_refused(tmp_path, how, read):
         ("a.nii", bytes(128) + b"DICM" + bytes(4000)),
         ("a.nii.gz", b""),
         ("a.nii", b""),
-        ("a.nii", gzip.compress(bytes(4000))),
+        ("a.nii", gzip.compress(bytes(4000), mtime=0)),
     ],
 )
 def test_what_is_no_image_is_refused(tmp_path, name, content):
