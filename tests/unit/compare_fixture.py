@@ -38,3 +38,12 @@ def train_folders(cohort, folder, informative=True):
         pd.concat(tables).to_parquet(folders[-1] / "predictions.parquet")
         np.savez(folders[-1] / "embeddings.npz", **embeddings)
     return folders
+
+
+def write_trained(results, folder):
+    """A folder as the train stage leaves it, of `gcamccl.train.replicates.train_replicates`' results."""
+    folder.mkdir(parents=True)
+    pd.concat([result.predictions for result in results]).to_parquet(folder / "predictions.parquet")
+    embeddings = {f"{result.facts['replicate']:04d}": result.embeddings for result in results}
+    np.savez(folder / "embeddings.npz", **embeddings)
+    return folder
