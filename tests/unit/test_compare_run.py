@@ -152,7 +152,8 @@ def test_programs(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert "(4 of 4)" in done.stdout
-    assert list(pd.read_parquet(tmp_path / "out/svm/predictions.parquet").columns) == list(COLUMNS)
+    alone = predictions("svm", cohort, {**SETTINGS, "views_alone": True})  # on one process, without the program
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out/svm/predictions.parquet"), alone, check_exact=True)
     record = json.loads((tmp_path / "out/svm/artifact.json").read_text())
     assert record["seed"] == 1
     failed = run_program(

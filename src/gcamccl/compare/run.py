@@ -171,19 +171,19 @@ def _report(task, tables, label_rows):
     """Words on a task: accuracy on the main features."""
     if not tables:
         return f"split {task[0] // label_rows}, nothing to fit"
-    main = pd.concat([table for table in tables if table["features"].iloc[0] == tables[0]["features"].iloc[0]])
+    main = tables[0]
     right = (main["label"] == main["predicted"]).groupby(main["permutation"] > 0).mean()
     words = [f"accuracy {right[kind]:.3f}{' of permuted labels' * kind}" for kind in right.index]
     return f"split {task[0] // label_rows}, {', '.join(words)}"
 
 
 def _replicates(comparison, replicates):
-    """Tables of consecutive replicates of one split, one each for every set of features."""
-    return [
-        _table(comparison, replicate, name, scores)
-        for replicate in replicates
-        for name, scores in _replicate(comparison, replicate).items()
-    ]
+    """Tables of consecutive replicates of one split together, one for every set of features."""
+    tables = {name: [] for name in comparison.features}
+    for replicate in replicates:
+        for name, scores in _replicate(comparison, replicate).items():
+            tables[name].append(_table(comparison, replicate, name, scores))
+    return [pd.concat(some, ignore_index=True) for some in tables.values()]
 
 
 def _designs(comparison, replicate, train_rows):
