@@ -1,9 +1,9 @@
 """CPU time of the classifiers of Table III: per replicate, and beside scikit-learn used plainly on all features.
 
 The plain way is what most people write: a pipeline that scales all features, fitted for every candidate. Ours scales
-and multiplies once a replicate. Both choose from the same candidates; predictions are compared. A replicate is one split
-and label row, both views together and each alone, as `gcamccl.compare.run` has them. Replicates share nothing: permuted
-labels come with a training part of their own.
+and multiplies once a replicate. Both choose from the same candidates; predictions are compared. A replicate is one
+split and label row, both views together and each alone, as `gcamccl.compare.run` has them. Replicates share nothing:
+permuted labels come with a training part of their own.
 Example: python benchmarks/compare.py --methods svm logist mlp_svm dt rf ccl_svm ccl_rf confounds
 """
 
