@@ -132,12 +132,12 @@ def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEW
         raise InputError("--train", f"{method} needs the folders of the train stage", "give all of them")
     say = say or (lambda line: None)
     features, known = feature_sets(views, settings["views_alone"]), {}
-    if method == "gcamccl":
-        columns = list(dict.fromkeys(_column(used, features) for used in features.values()))
-        known = read_predictions(train_folders, cohort, columns)
-    elif method in ON_EMBEDDING:
+    if method in NEEDS_TRAINING:
+        columns = [_column(used, features) for used in features.values()] if method == "gcamccl" else []
+        known = read_predictions(train_folders, cohort, list(dict.fromkeys(columns)))
+    if method in ON_EMBEDDING:
         known = find_embeddings(train_folders, cohort)
-    elif method == "confounds":
+    if method == "confounds":
         features = {
             name: tuple(columns) for name, columns in available(cohort.table, settings["confounds"], say).items()
         }
