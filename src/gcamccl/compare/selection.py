@@ -104,7 +104,7 @@ def fit_predict(method, designs, labels, parts, seed, selection="validation", un
     Raises
     ------
     InputError
-        The training part has one class only (possible for permuted labels of a tiny study).
+        The training part has one class only.
     """
     labels = np.where(parts == TEST, UNKNOWN, labels)
     train, validation = np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION)
