@@ -74,6 +74,14 @@ def test_scaling_is_fitted_on_the_training_part():
     assert np.array_equal(standardise(changed, train)[:25], z[0][:25])
 
 
+def test_scalings_that_are_the_same_are_tried_once():
+    one, other = noise(columns=64, seed=2)[0], noise(columns=64, seed=3)[0]
+    train = np.arange(40)
+    assert [len(design("svm", views, train)) for views in ([one, other], [one, other[:, :9]], [one])] == [1, 2, 1]
+    products = [inner_products(view, train) for view in (one, other)]
+    assert np.allclose(coordinates(products, train, True), coordinates(products, train, False), atol=1e-9)
+
+
 def test_nothing_but_constants():
     x = design("svm", [np.ones((10, 3))], np.arange(6))[0]
     assert x.shape == (10, 1)

@@ -149,7 +149,8 @@ def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEW
         for first in range(0, label_rows, LABEL_ROWS_A_TASK)
     ]
     started, done, tables = time.monotonic(), 0, []
-    run = Parallel(n_jobs=min(processes, len(tasks)), return_as="generator")
+    jobs = 1 if method == "gcamccl" else min(processes, len(tasks))  # nothing to fit, much to send
+    run = Parallel(n_jobs=jobs, return_as="generator")
     for task, result in zip(tasks, run(delayed(_replicates)(comparison, task) for task in tasks), strict=True):
         tables += result
         done += len(task)
