@@ -17,7 +17,8 @@ rule compare:
         "../envs/gcamccl.yaml"
     threads: compare_threads
     resources:
-        mem_mb=lambda wildcards, threads: 2000 + 1000 * threads,
+        # Predictions of 51 test people take 20 to 40 KB a replicate, twice where they are joined and written.
+        mem_mb=lambda wildcards, threads: 2000 + 1000 * threads + N_REPLICATES // 15,
         runtime=720,
     params:
         program=program("compare"),
@@ -53,8 +54,9 @@ rule compare_table:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        # 29 KB a replicate, twice that for confounds (six sets of features); 3 ms a replicate.
+        mem_mb=1000 + N_REPLICATES // 12,
+        runtime=10 + N_REPLICATES // 4000,
     params:
         program=program("compare_table"),
         recipe=recipe("compare"),

@@ -101,7 +101,7 @@ rule report:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=2000 + N_REPLICATES // 50,  # metrics.tsv has 30 rows a replicate
         runtime=20,
     params:
         program=program("report"),

@@ -1,8 +1,10 @@
 """The classifiers of Table III: as scikit-learn fits them, fair, right on easy data."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-from compare_fixture import RAW_METHODS, SETTINGS
+from compare_fixture import RAW_METHODS, SETTINGS, write_trained
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -16,11 +18,13 @@ from tiny_cohort import tiny_cohort
 from gcamccl.cohort import TRAIN, VALIDATION
 from gcamccl.compare import classifiers
 from gcamccl.compare.calibration import platt
-from gcamccl.compare.classifiers import LOGISTIC_PENALTIES, design, outcomes
+from gcamccl.compare.classifiers import LOGISTIC_PENALTIES, ON_EMBEDDING, design, outcomes
 from gcamccl.compare.features import coordinates, inner_products, raw_features, standardise
 from gcamccl.compare.run import predictions, relatives
 from gcamccl.compare.selection import FOLDS, SELECTIONS, fit_predict, inner_folds
 from gcamccl.compare.trees import cut_probabilities
+from gcamccl.train.replicates import train_replicates
+from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
 
 
@@ -68,6 +72,14 @@ def test_scaling_is_fitted_on_the_training_part():
     changed = views[0].copy()
     changed[25] += 100
     assert np.array_equal(standardise(changed, train)[:25], z[0][:25])
+
+
+def test_scalings_that_are_the_same_are_tried_once():
+    one, other = noise(columns=64, seed=2)[0], noise(columns=64, seed=3)[0]
+    train = np.arange(40)
+    assert [len(design("svm", views, train)) for views in ([one, other], [one, other[:, :9]], [one])] == [1, 2, 1]
+    products = [inner_products(view, train) for view in (one, other)]
+    assert np.allclose(coordinates(products, train, True), coordinates(products, train, False), atol=1e-9)
 
 
 def test_nothing_but_constants():
@@ -219,24 +231,48 @@ def test_a_separable_study_is_told_apart_completely(method, selection):
     assert ((table["p_high"] > 0.5) == table["label"]).all()
 
 
-def test_same_bits_again_and_on_more_processes():
-    cohort = tiny_cohort(people=40, effect=0.2)
-    once, twice = (predictions("svm", cohort, SETTINGS, processes=number) for number in (1, 2))
-    assert once.equals(twice)
-    single = tiny_cohort(people=40, effect=0.2, splits=1, permutations=0)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A separable study, and what the network leaves of it."""
+    cohort = tiny_cohort(people=40, effect=1.0, permutations=0, splits=2)
+    settings = {**stage_defaults("train"), "epochs": 12, "batch_size": 7, "optimizer": "adamw", "learning_rate": 3e-3}
+    results = train_replicates(cohort, range(2), settings)
+    return cohort, [write_trained(results, tmp_path_factory.mktemp("trained") / "replicates-0-1")]
+
+
+@pytest.mark.parametrize("method", ["gcamccl", *ON_EMBEDDING])
+def test_the_network_tells_a_separable_study_apart_completely(method, trained):
+    table = predictions(method, trained[0], {**SETTINGS, "views_alone": True}, trained[1])
+    assert list(table["features"].unique()) == ["connectivity+snps", "connectivity", "snps"]
+    assert table.groupby("features")["label"].agg(["size", "sum"]).to_numpy().tolist() == [[12, 6]] * 3
+    assert (table["predicted"] == table["label"]).all()
+
+
+def test_same_bits_again():
+    cohort = tiny_cohort(people=40, effect=0.2, splits=1, permutations=0)
     for method in ("mlp_svm", "dt"):
-        assert predictions(method, single, SETTINGS).equals(predictions(method, single, SETTINGS))
+        assert predictions(method, cohort, SETTINGS).equals(predictions(method, cohort, SETTINGS))
 
 
-def test_label_rows_are_fitted_each_on_its_own():
-    # Sharing the scaled features changes nothing: a cohort of the other label row alone gives the same predictions.
-    cohort = tiny_cohort(people=40, effect=0.2, splits=1)
-    both = predictions("logist", cohort, SETTINGS)
-    cohort.labels[0] = cohort.labels[1]
-    assert np.allclose(
-        both.loc[both["permutation"] == 1, "p_high"],
-        predictions("logist", cohort, SETTINGS).query("permutation == 1")["p_high"],
+def test_permuted_labels_are_the_same_study_with_people_in_other_places():
+    cohort = tiny_cohort(people=40, effect=0.2, splits=2)
+    cohort.fc[:9, 0, 1] = cohort.fc[:9, 1, 0] = np.nan  # filled from the training part of each replicate
+    permuted = predictions("logist", cohort, SETTINGS).query("permutation == 1")
+    # Person i has the label and part of person rows[i]: put everybody into that person's row.
+    back = np.argsort(cohort.permutations[1])
+    moved = dataclasses.replace(
+        cohort,
+        table=cohort.table.iloc[back].reset_index(drop=True),
+        fc=cohort.fc[back],
+        dosage=cohort.dosage[back],
+        labels=cohort.labels[:1],
+        permutations=cohort.permutations[:1],
     )
+    keys = ["split", "participant_id"]
+    ours, same = (one.set_index(keys).sort_index() for one in (permuted, predictions("logist", moved, SETTINGS)))
+    assert len(ours) == 12
+    assert ours["label"].equals(same["label"])
+    assert np.allclose(ours["p_high"], same["p_high"], rtol=0, atol=1e-6)
 
 
 def test_one_class_in_training():

@@ -13,6 +13,7 @@ from tiny_cohort import tiny_cohort
 
 from gcamccl.cohort import TEST
 from gcamccl.cohort_files import write_cohort
+from gcamccl.compare import classifiers
 from gcamccl.compare.run import COLUMNS, feature_sets, predictions
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
@@ -28,8 +29,9 @@ def test_sets_of_features():
 
 
 @pytest.mark.parametrize("method", ["gcamccl", "ccl_svm", "ccl_rf"])
-def test_methods_on_the_network(method, tmp_path):
-    cohort = tiny_cohort(people=40, permutations=0 if method == "ccl_rf" else 1)
+def test_methods_on_the_network(method, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifiers, "TREES", 50)
+    cohort = tiny_cohort(people=40, permutations=1)
     folders = train_folders(cohort, tmp_path)
     said = []
     table = predictions(method, cohort, VIEWS_ALONE, folders, said.append)
@@ -105,12 +107,21 @@ def test_train_folders_that_do_not_fit(tmp_path):
     for method in ("gcamccl", "ccl_rf"):
         with pytest.raises(InputError, match="other people than the cohort"):
             predictions(method, smaller, SETTINGS, folders)
-    (folders[0] / "predictions.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InputError, match="not the predictions"):
-        predictions("gcamccl", cohort, SETTINGS, folders)
+    # Trained on another split, or with the label permutation of another seed: test people may have been trained on.
+    split, labels = cohort.splits.copy(), cohort.labels.copy()
+    split[1, [np.flatnonzero(split[1] == part)[0] for part in (0, TEST)]] = TEST, 0
+    labels[1] = 1 - labels[1]
+    for method in ("gcamccl", "ccl_svm"):
+        with pytest.raises(InputError, match="replicate 2 was trained on other parts than the cohort's"):
+            predictions(method, dataclasses.replace(cohort, splits=split), SETTINGS, folders)
+        with pytest.raises(InputError, match="replicate 1 was trained on other labels than the cohort's"):
+            predictions(method, dataclasses.replace(cohort, labels=labels), SETTINGS, folders)
     (folders[0] / "embeddings.npz").write_bytes((folders[0] / "embeddings.npz").read_bytes()[:900])
     with pytest.raises(InputError, match="not the embeddings"):
         predictions("ccl_svm", cohort, SETTINGS, folders)
+    (folders[0] / "predictions.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="not the predictions"):
+        predictions("gcamccl", cohort, SETTINGS, folders)
 
 
 def test_shards_with_other_contents(tmp_path):
@@ -152,7 +163,8 @@ def test_programs(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         assert "(4 of 4)" in done.stdout
-    assert list(pd.read_parquet(tmp_path / "out/svm/predictions.parquet").columns) == list(COLUMNS)
+    alone = predictions("svm", cohort, {**SETTINGS, "views_alone": True})  # on one process, without the program
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out/svm/predictions.parquet"), alone, check_exact=True)
     record = json.loads((tmp_path / "out/svm/artifact.json").read_text())
     assert record["seed"] == 1
     failed = run_program(

@@ -112,9 +112,9 @@ def test_the_summary_has_the_tables_numbers(good):
         ),
         (
             {"balanced_accuracy_permuted": 0.6},
-            "gCAM-CCL with permuted labels has a balanced accuracy of 0.600, not 0.5: labels",
+            "gCAM-CCL with permuted labels has a balanced accuracy of 0.600, not 0.5: sites",
         ),
-        ({"balanced_accuracy_permuted": 0.4}, "in small studies"),
+        ({"balanced_accuracy_permuted": 0.4}, "no model should be worse"),
     ],
 )
 def test_warnings_on_gcamccl_itself(good, change, warning):

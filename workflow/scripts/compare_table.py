@@ -34,7 +34,7 @@ def main():
                 run.say(f"{path}: no predictions")
                 continue
             figures.append(table.metrics_table(predictions))
-            true.append(predictions[predictions["permutation"] == 0])
+            true.append(table.true_labels(predictions))
         if not figures:
             raise InputError(args.predictions[0], "no predictions", "name a classifier in compare.methods")
         figures, true = table.in_order(pd.concat(figures, ignore_index=True)), pd.concat(true, ignore_index=True)

@@ -71,7 +71,8 @@ def design(method, views, train_rows):
         check_finite(features)
         return [np.asfortranarray(features, dtype=np.float32)]
     products = [one if hasattr(one, "with_train") else inner_products(one, train_rows) for one in views]
-    scalings = (True, False) if len(products) > 1 else (True,)
+    # Views of equally many features, as the network's branches are, have the same variance either way.
+    scalings = (True, False) if len({one.n_features for one in products}) > 1 else (True,)
     return [coordinates(products, train_rows, balanced) for balanced in scalings]
 
 

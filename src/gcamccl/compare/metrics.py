@@ -7,6 +7,21 @@ METRICS = ("accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", 
 SMALLER_IS_BETTER = ("brier",)
 
 
+def recalls(labels, predicted):
+    """Sensitivity and specificity, the recalls of high and low (bool arrays); NaN: nobody is in that class."""
+    right = labels == predicted
+    return tuple(float(right[own].mean()) if own.any() else np.nan for own in (labels, ~labels))
+
+
+def area_under_curve(labels, scores):
+    """AUC of scores (n,) for labels of bool (n,); ties count half. NaN: a class nobody is in."""
+    high = int(labels.sum())
+    low = len(labels) - high
+    if not high or not low:
+        return np.nan
+    return float((rankdata(scores)[labels].sum() - high * (high + 1) / 2) / (high * low))
+
+
 def metrics(labels, predicted, scores):
     """All of `METRICS` (the first four are the columns of Table III).
 
@@ -35,19 +50,14 @@ def metrics(labels, predicted, scores):
     if not ((scores >= 0) & (scores <= 1)).all():  # NaN fails too
         raise ValueError("scores must be probabilities, 0 to 1")
     right = labels == predicted
-    high, low = int(labels.sum()), int((~labels).sum())
-    sensitivity = right[labels].mean() if high else np.nan
-    specificity = right[~labels].mean() if low else np.nan
+    sensitivity, specificity = recalls(labels, predicted)
     hits = int((labels & predicted).sum())
-    auc = np.nan
-    if high and low:
-        auc = (rankdata(scores)[labels].sum() - high * (high + 1) / 2) / (high * low)
     return {
         "accuracy": float(right.mean()),
-        "sensitivity": float(sensitivity),
-        "specificity": float(specificity),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
         "f1": 2 * hits / (2 * hits + int((~right).sum())) if hits else 0.0,
-        "balanced_accuracy": float((sensitivity + specificity) / 2),
-        "auc": float(auc),
+        "balanced_accuracy": (sensitivity + specificity) / 2,
+        "auc": area_under_curve(labels, scores),
         "brier": float(((scores - labels) ** 2).mean()),
     }

@@ -132,12 +132,12 @@ def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEW
         raise InputError("--train", f"{method} needs the folders of the train stage", "give all of them")
     say = say or (lambda line: None)
     features, known = feature_sets(views, settings["views_alone"]), {}
-    if method == "gcamccl":
-        columns = list(dict.fromkeys(_column(used, features) for used in features.values()))
-        known = read_predictions(train_folders, cohort, columns)
-    elif method in ON_EMBEDDING:
+    if method in NEEDS_TRAINING:
+        columns = [_column(used, features) for used in features.values()] if method == "gcamccl" else []
+        known = read_predictions(train_folders, cohort, list(dict.fromkeys(columns)))
+    if method in ON_EMBEDDING:
         known = find_embeddings(train_folders, cohort)
-    elif method == "confounds":
+    if method == "confounds":
         features = {
             name: tuple(columns) for name, columns in available(cohort.table, settings["confounds"], say).items()
         }
@@ -149,7 +149,8 @@ def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEW
         for first in range(0, label_rows, LABEL_ROWS_A_TASK)
     ]
     started, done, tables = time.monotonic(), 0, []
-    run = Parallel(n_jobs=min(processes, len(tasks)), return_as="generator")
+    jobs = 1 if method == "gcamccl" else min(processes, len(tasks))  # nothing to fit, much to send
+    run = Parallel(n_jobs=jobs, return_as="generator")
     for task, result in zip(tasks, run(delayed(_replicates)(comparison, task) for task in tasks), strict=True):
         tables += result
         done += len(task)
@@ -171,19 +172,19 @@ def _report(task, tables, label_rows):
     """Words on a task: accuracy on the main features."""
     if not tables:
         return f"split {task[0] // label_rows}, nothing to fit"
-    main = pd.concat([table for table in tables if table["features"].iloc[0] == tables[0]["features"].iloc[0]])
+    main = tables[0]
     right = (main["label"] == main["predicted"]).groupby(main["permutation"] > 0).mean()
     words = [f"accuracy {right[kind]:.3f}{' of permuted labels' * kind}" for kind in right.index]
     return f"split {task[0] // label_rows}, {', '.join(words)}"
 
 
 def _replicates(comparison, replicates):
-    """Tables of consecutive replicates of one split, one each for every set of features."""
-    return [
-        _table(comparison, replicate, name, scores)
-        for replicate in replicates
-        for name, scores in _replicate(comparison, replicate).items()
-    ]
+    """Tables of consecutive replicates of one split together, one for every set of features."""
+    tables = {name: [] for name in comparison.features}
+    for replicate in replicates:
+        for name, scores in _replicate(comparison, replicate).items():
+            tables[name].append(_table(comparison, replicate, name, scores))
+    return [pd.concat(some, ignore_index=True) for some in tables.values()]
 
 
 def _designs(comparison, replicate, train_rows):

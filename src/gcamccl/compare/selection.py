@@ -8,12 +8,12 @@ from itertools import islice
 
 import numpy as np
 from scipy.special import expit
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from gcamccl.cohort import TEST, TRAIN, VALIDATION
 from gcamccl.compare.calibration import platt
 from gcamccl.compare.classifiers import outcomes
+from gcamccl.compare.metrics import area_under_curve, recalls
 from gcamccl.workflow.errors import InputError
 
 SELECTIONS = ("validation", "cross_validation")
@@ -42,10 +42,11 @@ class Scores:
 
 def merit(labels, decision):
     """AUC and balanced accuracy, to be compared in this order; 0.5 each where all labels are equal."""
-    if len(np.unique(labels)) < 2:
+    labels = labels == 1
+    if labels.all() or not labels.any():
         return 0.5, 0.5
     # Equal up to rounding is equal: an AUC's steps are 1 / (low x high).
-    return round(roc_auc_score(labels, decision), 9), round(balanced_accuracy_score(labels, decision > 0), 9)
+    return round(area_under_curve(labels, decision), 9), round(sum(recalls(labels, decision > 0)) / 2, 9)
 
 
 def inner_folds(labels, units, seed):
@@ -103,7 +104,7 @@ def fit_predict(method, designs, labels, parts, seed, selection="validation", un
     Raises
     ------
     InputError
-        The training part has one class only (possible for permuted labels of a tiny study).
+        The training part has one class only.
     """
     labels = np.where(parts == TEST, UNKNOWN, labels)
     train, validation = np.flatnonzero(parts == TRAIN), np.flatnonzero(parts == VALIDATION)

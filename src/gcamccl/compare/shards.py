@@ -7,9 +7,11 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from gcamccl.cohort import PARTS
+from gcamccl.cohort_files import replicate_parts
 from gcamccl.workflow.errors import InputError
 
-COLUMNS = ["replicate", "participant_id"]
+COLUMNS = ["replicate", "participant_id", "part", "label"]
 
 
 def read_predictions(folders, cohort, columns):
@@ -21,7 +23,8 @@ def read_predictions(folders, cohort, columns):
         ``replicates-<first>-<last>`` folders of the train stage, together all replicates.
     cohort : Cohort
     columns : list of str
-        Of ``predictions.parquet``, e.g. ``p_high``, ``p_high_snps``.
+        Of ``predictions.parquet``, e.g. ``p_high``, ``p_high_snps``; none: what the replicates were trained on is
+        checked all the same.
 
     Returns
     -------
@@ -31,13 +34,14 @@ def read_predictions(folders, cohort, columns):
     Raises
     ------
     InputError
-        A file is missing or broken, a replicate is missing or there twice, or the people are not the cohort's.
+        A file is missing or broken, a replicate is missing or there twice, or its people, parts or labels are not the
+        cohort's: whoever was trained on must not be taken for a test person.
     """
     result, names = {}, cohort.table["participant_id"].to_numpy()
     for folder in folders:
         path = Path(folder) / "predictions.parquet"
         try:
-            table = pd.read_parquet(path, columns=[*COLUMNS, *columns])
+            table = pd.read_parquet(path, columns=[*COLUMNS, *columns], read_dictionary=["participant_id", "part"])
         except FileNotFoundError:
             raise InputError(path, "no such file") from None
         except (OSError, ValueError) as error:
@@ -45,6 +49,7 @@ def read_predictions(folders, cohort, columns):
         for replicate, rows in table.groupby("replicate", sort=True):
             if len(rows) != len(names) or not (rows["participant_id"].to_numpy() == names).all():
                 raise InputError(path, f"replicate {replicate} has other people than the cohort", "train again")
+            _check_parts(rows, cohort, int(replicate), path)
             values = {column: rows[column].to_numpy(float) for column in columns}
             for column in columns:
                 _check_finite(values[column], int(replicate), path)
@@ -120,6 +125,20 @@ def _open(path, what):
         raise InputError(path, "no such file") from None
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(path, f"not the embeddings of a train job: {error}") from None
+
+
+def _check_parts(rows, cohort, replicate, path):
+    """A replicate must have been trained on the cohort's part of it, with its labels."""
+    if replicate < len(cohort.splits) * len(cohort.labels):  # else `_complete` says so
+        _, _, parts, labels = replicate_parts(cohort, replicate)
+        for what, here, there in (
+            ("parts", np.array(PARTS)[parts], rows["part"]),
+            ("labels", labels, rows["label"]),
+        ):
+            if not (there.to_numpy() == here).all():
+                raise InputError(
+                    path, f"replicate {replicate} was trained on other {what} than the cohort's", "train again"
+                )
 
 
 def _check_finite(values, replicate, path):

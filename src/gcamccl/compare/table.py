@@ -35,6 +35,7 @@ KINDS = ("main", "view_alone", "confound")
 PREDICTIONS = ("method", "features", "split", "permutation", "participant_id", "label", "p_high", "predicted")
 ROW = ["method", "features"]
 REPLICATE = [*ROW, "split", "permutation"]
+TEXT = (*ROW, "participant_id")
 
 
 def read_predictions(path):
@@ -43,7 +44,8 @@ def read_predictions(path):
     Returns
     -------
     DataFrame
-        `PREDICTIONS`, as `gcamccl.compare.run.predictions` returns. No rows where a cohort has no confounds.
+        `PREDICTIONS`, as `gcamccl.compare.run.predictions` returns, text as categories: a thousand permutations of a
+        hundred splits make 15 million rows. No rows where a cohort has no confounds.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def read_predictions(path):
         Not such a file, a column is missing, or p_high is not a probability.
     """
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, read_dictionary=list(TEXT))
     except FileNotFoundError:
         raise InputError(path, "no such file") from None
     except (OSError, ValueError) as error:
@@ -65,7 +67,13 @@ def read_predictions(path):
         raise InputError(
             path, f"p_high of {first['participant_id']} is {first['p_high']}, no probability", "run compare again"
         )
-    return table[list(PREDICTIONS)]
+    kinds = {**dict.fromkeys(TEXT, "category"), "split": np.int32, "permutation": np.int32}
+    return table[list(PREDICTIONS)].astype(kinds, copy=False)
+
+
+def true_labels(predictions):
+    """Rows with the true labels (permutation 0), text as text."""
+    return predictions[predictions["permutation"] == 0].astype(dict.fromkeys(TEXT, str))
 
 
 def test_train_ratio(path):
@@ -106,7 +114,7 @@ def metrics_table(predictions):
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     parts = [np.split(predictions[name].to_numpy()[order], starts[1:]) for name in ("label", "predicted", "p_high")]
     found = [metrics(*part) for part in zip(*parts, strict=True)]
-    table = predictions[REPLICATE].iloc[order[starts]].reset_index(drop=True)
+    table = predictions[REPLICATE].iloc[order[starts]].reset_index(drop=True).astype(dict.fromkeys(ROW, str))
     table["n_test"] = np.diff(starts, append=len(order))
     return in_order(pd.concat([table, pd.DataFrame(found, columns=list(METRICS))], axis=1))
 

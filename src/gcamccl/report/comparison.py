@@ -299,17 +299,21 @@ def _calibration(row):
 
 
 def _null(table3, results):
-    """Permuted labels must be at chance: the classes' sizes are kept, so balanced accuracy is one half."""
+    """Permuted labels must be at chance: every part has as many of each class as with the true ones."""
     people = len(results.tables["cohort/cohort"])
     for _, row in table3[(table3["kind"] == "main") & (table3["n_permutations"] > 0)].iterrows():
         tested = min(people, row["n_splits"] * row["n_test"])
-        error = math.sqrt(0.25 / tested / row["n_permutations"])  # of the mean, were each person tested once
+        spread = math.sqrt(0.25 / tested)  # of one permutation, were all people tested once and independent
+        null = null_means(results.tables["compare/metrics"], row["method"], row["features"])
+        if len(null) > 1:  # relatives, and people tested in several splits, are not
+            spread = max(spread, null["balanced_accuracy"].std(ddof=1))
         mean = row["balanced_accuracy_permuted"]
-        if abs(mean - CHANCE) > NULL_ERRORS * error:
+        if abs(mean - CHANCE) > NULL_ERRORS * spread / math.sqrt(row["n_permutations"]):
             why = (
-                "labels reach the model that should not"
+                "sites or families, within which labels are permuted, tell the groups apart, or labels reach the model "
+                "that should not"
                 if mean > CHANCE
-                else "in small studies the groups' shares in the training part tell those in the test part"
+                else "no model should be worse than chance"
             )
             yield (
                 f"{row['label']} with permuted labels has a balanced accuracy of {mean:.3f}, not {CHANCE}: {why}; "

@@ -75,8 +75,8 @@ def _cohort(settings, splits):
     n = settings["permutations"]
     if n:
         yield (
-            f"{n} permutation{'s' * (n > 1)} of the labels, each used with every split; everything was fitted and "
-            "chosen anew for each."
+            f"{n} permutation{'s' * (n > 1)} of the labels, within sites and families, each used with every split; a "
+            "label took its place in the split with it, and everything was fitted and chosen anew."
         )
 
 
