@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 AFTER_TRAIN = {
     "train": 2,
-    "compare": 8,
+    "compare": 9,
     "compare_table": 1,
     "activation": 2,
     "threshold": 1,
