@@ -180,15 +180,6 @@ def test_names_and_order_of_people_tell_nothing(method):
     assert np.allclose(after.loc[before.index], before, atol=1e-6)
 
 
-@pytest.fixture
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.mark.usefixtures("_one_thread")
 def test_the_network_does_not_see_the_test_part(tmp_path):
     cohort = study(people=40)
     changed, who = spoilt(cohort)
@@ -220,7 +211,6 @@ def test_the_network_does_not_see_the_test_part(tmp_path):
     assert np.abs(tables[0]["p_high"] - tables[1]["p_high"]).max() < 1e-4
 
 
-@pytest.mark.usefixtures("_one_thread")
 def test_the_check_sees_a_network_that_trains_on_the_test_part():
     honest = study(people=40)
     changed, who = spoilt(honest)

@@ -19,14 +19,6 @@ SETTINGS = {**stage_defaults("train"), "learning_rate": 1e-3}
 R, PEOPLE = 3, 12
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def networks(rois, loci, settings, count=R, dtype=torch.float64):
     found = []
     for seed in range(count):

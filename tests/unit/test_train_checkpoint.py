@@ -30,14 +30,6 @@ SETTINGS = {
 OUTPUTS = ("models.safetensors", "predictions.parquet", "history.parquet", "embeddings.npz", "replicates.json")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Killed(Exception):
     """Stands for the end of the process."""
 

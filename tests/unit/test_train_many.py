@@ -25,14 +25,6 @@ from gcamccl.workflow.errors import InputError
 SETTINGS = {**stage_defaults("train"), "epochs": 3, "learning_rate": 1e-3, "select_on": "cross_entropy"}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class DoubleStaged(Staged):
     """The cohort in float64."""
 

@@ -20,14 +20,6 @@ from gcamccl.workflow.errors import InputError
 SETTINGS = stage_defaults("train")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def held_bytes(rois, loci, settings, arrangement, count):
     """Bytes of the storages that a forward pass leaves for the backward one, and of the state, measured."""
     people = settings["batch_size"] + 1
