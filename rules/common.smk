@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from glob import glob
+from shutil import which
 from types import SimpleNamespace
 
 # The programs and this file use the package of this checkout, installed or not.
@@ -284,9 +285,7 @@ def train_memory_mb(wildcards, attempt):
 def gpus():
     """GPUs of a job of train or activation: with `--resources gpu=1` (profiles/default) jobs do not share one."""
     device = CONFIG["run"]["device"]
-    return int(
-        device == "cuda" or (device == "auto" and os.path.exists("/dev/nvidia0"))
-    )
+    return int(device == "cuda" or (device == "auto" and bool(which("nvidia-smi"))))
 
 
 ON_NETWORK = ("gcamccl", "ccl_svm", "ccl_rf")
