@@ -28,7 +28,7 @@ FIGURES = {
     "training": ("train", "Learning curves"),
     "table3": ("compare", "Table III as a picture"),
     "differences": ("compare", "gCAM-CCL minus every other classifier"),
-    "calibration": ("compare", "Calibration: are the probabilities what they say"),
+    "calibration": ("compare", "Calibration of the stated probabilities"),
     "fig2_maps_low": ("activation", "Fig. 2 counterpart: activation maps, low group"),
     "fig3_maps_high": ("activation", "Fig. 3 counterpart: activation maps, high group"),
     "fig4_histograms": ("activation", "Fig. 4 counterpart: grey values of the maps"),
