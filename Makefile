@@ -24,10 +24,10 @@ demo: setup  ## simulate a small study and take it all the way to pathways and a
 	@$(SNAKEMAKE) --cores $(CORES) --configfile config/demo.yaml
 
 test: setup  ## all tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(CORES)
 
 test-fast: setup  ## unit tests only
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(CORES) --dist loadgroup tests/unit
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(CORES) tests/unit
 
 lint: setup  ## ruff, snakefmt, snakemake --lint
 	@$(BIN)/ruff check .

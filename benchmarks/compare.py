@@ -76,7 +76,8 @@ def plain(method, views, labels, parts):
         for model in candidates(method):
             pipeline = make_pipeline(StandardScaler(), FunctionTransformer(weigh, kw_args={"weight": weight}), model)
             pipeline.fit(x[train], labels[train])
-            rank = merit(labels[validation], pipeline.decision_function(x[validation]))
+            p_high = pipeline.predict_proba(x[validation])[:, 1] if method == "logist" else None
+            rank = merit(labels[validation], pipeline.decision_function(x[validation]), p_high)
             if best is None or rank > best[0]:
                 best = rank, pipeline
     if method == "logist":

@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
-from cohorts import ALL_ROIS, TUNING, cached  # noqa: E402
+from cohorts import ALL_ROIS, SCENARIOS, TUNING, cached  # noqa: E402
 from gcamccl.cohort import TEST, TRAIN  # noqa: E402
 from gcamccl.model.inputs import prepare  # noqa: E402
 from gcamccl.model.loss import cross_entropy  # noqa: E402
@@ -278,11 +278,35 @@ LAST_NORM = {
     "sgd_5e-3": {"optimizer": "sgd", "learning_rate": 5.0e-3},
 }
 BOTH_COHORTS = [("default", 103, 0), ("blocks", 103, 0)]
+# The second round, at the full size throughout and with both views: one factor at a time from what the first one chose.
+CHOSEN = {"optimizer": "sgd", "learning_rate": 2.0e-2, "last_batch_norm": True}
+FULL_SIZE = {
+    "chosen": {},
+    "collaboration_0": {"collaboration": 0.0},
+    "sgd_1e-2": {"learning_rate": 1.0e-2},
+    "sgd_5e-3": {"learning_rate": 5.0e-3},
+    "adamw_1e-3": {"optimizer": "adamw", "learning_rate": 1.0e-3},
+    "collaboration_0.3": {"collaboration": 0.3},
+    "halve_10": {"halve_every_epochs": 10},
+    "sgd_4e-2": {"learning_rate": 4.0e-2},
+    "adamw_3e-4": {"optimizer": "adamw", "learning_rate": 3.0e-4},
+    "dropout_0.5": {"dropout": 0.5},
+    "weight_decay_1e-2": {"weight_decay": 1.0e-2},
+    "batch_16": {"batch_size": 16},
+    "bn_relu_pool": {"block_order": "bn_relu_pool"},
+    "input_scale_global": {"input_scale": "global"},
+}
+FULL_COHORTS = [("moderate", 105, 0), ("default", 104, 0)]
 
 
 def both_views(epochs, factors):
     """Trials (name, change) of both views."""
     return [(name, {"batch_size": 8, "epochs": epochs, **change}) for name, change in factors.items()]
+
+
+def from_chosen(factors):
+    """The factors laid over what the first round chose."""
+    return {name: {**CHOSEN, **change} for name, change in factors.items()}
 
 
 STAGES = {
@@ -294,6 +318,7 @@ STAGES = {
     "full": crossed(both_views(15, {name: BOTH[name] for name in FULL}), [("default", 104, 0)], 264),
     "full_connectivity": crossed(one_view("connectivity", 10, FULL_CONNECTIVITY), [("moderate", 105, 0)], 264),
     "both_last_norm": crossed(both_views(25, LAST_NORM), BOTH_COHORTS, 88),
+    "full_size": crossed(both_views(40, from_chosen(FULL_SIZE)), FULL_COHORTS, 264),
 }
 
 
@@ -303,6 +328,7 @@ def parser():
     p.add_argument("--cache", type=Path, required=True, help="folder for cohorts and curves")
     p.add_argument("--out", type=Path, required=True, help="table of trials; lines are added")
     p.add_argument("--stage", choices=list(STAGES), action="append", default=[], help="of the search; may be repeated")
+    p.add_argument("--scenario", choices=list(SCENARIOS), help="only its cohorts, so that several processes can share")
     p.add_argument("--summary", action="store_true", help="print the mean of each trial over its cohorts")
     return p
 
@@ -326,7 +352,8 @@ def main():
     args = parser().parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     for stage in args.stage:
-        run(STAGES[stage], stage, args.out, args.cache)
+        plan = [trial for trial in STAGES[stage] if args.scenario in (None, trial[2])]
+        run(plan, stage, args.out, args.cache)
     if args.summary:
         print(summary(args.out))
 

@@ -9,6 +9,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -21,7 +22,7 @@ from gcamccl.compare.calibration import platt
 from gcamccl.compare.classifiers import LOGISTIC_PENALTIES, ON_EMBEDDING, design, outcomes
 from gcamccl.compare.features import coordinates, inner_products, raw_features, standardise
 from gcamccl.compare.run import predictions, relatives
-from gcamccl.compare.selection import FOLDS, SELECTIONS, fit_predict, inner_folds
+from gcamccl.compare.selection import FOLDS, SELECTIONS, fit_predict, inner_folds, merit
 from gcamccl.compare.trees import cut_probabilities
 from gcamccl.train.replicates import train_replicates
 from gcamccl.workflow.config import stage_defaults
@@ -210,11 +211,28 @@ def test_the_best_candidate_wins_and_of_equals_the_first():
     parts = np.repeat([TRAIN, VALIDATION, 2], [40, 10, 10])
     useless, telling = np.zeros((60, 2)), features + 9 * labels[:, None]
     n = len(LOGISTIC_PENALTIES)
-    for designs, first in (([useless, telling], n), ([telling, useless], 0), ([useless, useless], 0)):
-        assert fit_predict("logist", designs, labels, parts, 0).candidate == first
-        assert fit_predict("logist", designs, labels, parts, 0, "cross_validation").candidate == first
+    for selection in SELECTIONS:
+        assert fit_predict("logist", [useless, useless], labels, parts, 0, selection).candidate == 0
+        assert fit_predict("logist", [useless, telling], labels, parts, 0, selection).candidate >= n
+        assert fit_predict("logist", [telling, useless], labels, parts, 0, selection).candidate < n
     everyone_low = np.where(parts == VALIDATION, 0, labels)  # nothing to choose by
     assert fit_predict("logist", [useless, telling], everyone_low, parts, 0).candidate == 0
+
+
+def test_of_models_that_are_equally_right_the_one_wins_whose_probabilities_are():
+    features, labels = noise(people=60, columns=5)
+    parts = np.repeat([TRAIN, VALIDATION, 2], [40, 10, 10])
+    validation, train = parts == VALIDATION, np.flatnonzero(parts == TRAIN)
+    designs = [features + 9 * labels[:, None]]
+    briers = []
+    for outcome in outcomes("logist", designs, labels, train, 0):
+        assert np.array_equal(outcome.decision[validation] > 0, labels[validation] == 1)
+        briers.append(brier_score_loss(labels[validation], outcome.probability[validation]))
+    assert briers[0] > 2 * min(briers)  # the most regularised says little
+    for selection in SELECTIONS:
+        chosen = fit_predict("logist", designs, labels, parts, 0, selection)
+        assert briers[chosen.candidate] < 1.1 * min(briers)
+    assert merit(labels, labels - 0.5) == (1, 1, 0)  # margins only: nothing to tell equals apart by
 
 
 @pytest.mark.parametrize(

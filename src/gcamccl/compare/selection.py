@@ -1,6 +1,8 @@
 """Which candidate: chosen on the validation part, or by cross-validation inside the training part.
 
-Candidates are ranked by AUC; of equals the one with the higher balanced accuracy, then the first (more regularised).
+Candidates are ranked by AUC, of equals by balanced accuracy, of equals by the Brier score of those that give
+probabilities (else a model so regularised that it says nearly one half of everybody wins over one that is as right and
+says so), then the first (more regularised).
 """
 
 from dataclasses import dataclass
@@ -40,13 +42,38 @@ class Scores:
     candidate: int
 
 
-def merit(labels, decision):
-    """AUC and balanced accuracy, to be compared in this order; 0.5 each where all labels are equal."""
+def merit(labels, decision, probability=None):
+    """How good a candidate is, to be compared from left to right; larger is better.
+
+    Parameters
+    ----------
+    labels : ndarray of int (n,)
+        1 high.
+    decision : ndarray of float (n,)
+        Above 0: high.
+    probability : ndarray of float (n,), optional
+        Of high.
+
+    Returns
+    -------
+    auc, balanced_accuracy : float
+        0.5 each where all labels are equal.
+    minus_brier : float
+        0 without probabilities: all candidates of a method give them, or none.
+    """
     labels = labels == 1
     if labels.all() or not labels.any():
-        return 0.5, 0.5
+        return 0.5, 0.5, 0.0
+    area, balanced = area_under_curve(labels, decision), sum(recalls(labels, decision > 0)) / 2
+    minus_brier = 0.0 if probability is None else -float(((probability - labels) ** 2).mean())
     # Equal up to rounding is equal: an AUC's steps are 1 / (low x high).
-    return round(area_under_curve(labels, decision), 9), round(sum(recalls(labels, decision > 0)) / 2, 9)
+    return round(area, 9), round(balanced, 9), round(minus_brier, 9)
+
+
+def _merit(outcome, labels, rows):
+    """`merit` of one fitted candidate on some people."""
+    probability = None if outcome.probability is None else outcome.probability[rows]
+    return merit(labels[rows], outcome.decision[rows], probability)
 
 
 def inner_folds(labels, units, seed):
@@ -113,7 +140,7 @@ def fit_predict(method, designs, labels, parts, seed, selection="validation", un
     if selection == "validation":
         best, rank, chosen = 0, None, None
         for number, outcome in enumerate(outcomes(method, designs, labels, train, seed)):
-            now = merit(labels[validation], outcome.decision[validation])
+            now = _merit(outcome, labels, validation)
             if rank is None or now > rank:
                 best, rank, chosen = number, now, outcome
     else:
@@ -121,7 +148,7 @@ def fit_predict(method, designs, labels, parts, seed, selection="validation", un
         ranks = []
         for fit, judge in inner_folds(labels[train], units[train], seed):
             fold = outcomes(method, designs, labels, train[fit], seed)
-            ranks.append([merit(labels[train[judge]], outcome.decision[train[judge]]) for outcome in fold])
+            ranks.append([_merit(outcome, labels, train[judge]) for outcome in fold])
         best = _best([tuple(np.round(np.mean(rank, axis=0), 9)) for rank in zip(*ranks, strict=True)]) if ranks else 0
         chosen = next(islice(outcomes(method, designs, labels, train, seed), best, None))
     p_high = chosen.probability
