@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
-from cohorts import ALL_ROIS, SCENARIOS, TUNING, cached  # noqa: E402
+from cohorts import ALL_ROIS, TUNING, cached  # noqa: E402
 from gcamccl.cohort import TEST, TRAIN  # noqa: E402
 from gcamccl.model.inputs import prepare  # noqa: E402
 from gcamccl.model.loss import cross_entropy  # noqa: E402
@@ -283,20 +283,22 @@ CHOSEN = {"optimizer": "sgd", "learning_rate": 2.0e-2, "last_batch_norm": True}
 FULL_SIZE = {
     "chosen": {},
     "collaboration_0": {"collaboration": 0.0},
+    "collaboration_0.3": {"collaboration": 0.3},
     "sgd_1e-2": {"learning_rate": 1.0e-2},
     "sgd_5e-3": {"learning_rate": 5.0e-3},
+    "sgd_2e-3": {"learning_rate": 2.0e-3},
     "adamw_1e-3": {"optimizer": "adamw", "learning_rate": 1.0e-3},
-    "collaboration_0.3": {"collaboration": 0.3},
-    "halve_10": {"halve_every_epochs": 10},
-    "sgd_4e-2": {"learning_rate": 4.0e-2},
-    "adamw_3e-4": {"optimizer": "adamw", "learning_rate": 3.0e-4},
-    "dropout_0.5": {"dropout": 0.5},
-    "weight_decay_1e-2": {"weight_decay": 1.0e-2},
-    "batch_16": {"batch_size": 16},
-    "bn_relu_pool": {"block_order": "bn_relu_pool"},
-    "input_scale_global": {"input_scale": "global"},
 }
 FULL_COHORTS = [("moderate", 105, 0), ("default", 104, 0)]
+# The first of these is too easy for the network, the second too hard: two between them.
+BETWEEN = {
+    **{name: FULL_SIZE[name] for name in ("chosen", "sgd_5e-3", "sgd_1e-2", "sgd_2e-3")},
+    "sgd_5e-3_collaboration_0": {"learning_rate": 5.0e-3, "collaboration": 0.0},
+    "adamw_1e-3": FULL_SIZE["adamw_1e-3"],
+    "sgd_5e-3_bn_relu_pool": {"learning_rate": 5.0e-3, "block_order": "bn_relu_pool"},
+    "sgd_5e-3_batch_16": {"learning_rate": 5.0e-3, "batch_size": 16},
+}
+BETWEEN_COHORTS = [("moderate", 106, 0), ("moderate", 107, 0)]
 
 
 def both_views(epochs, factors):
@@ -319,6 +321,7 @@ STAGES = {
     "full_connectivity": crossed(one_view("connectivity", 10, FULL_CONNECTIVITY), [("moderate", 105, 0)], 264),
     "both_last_norm": crossed(both_views(25, LAST_NORM), BOTH_COHORTS, 88),
     "full_size": crossed(both_views(40, from_chosen(FULL_SIZE)), FULL_COHORTS, 264),
+    "full_size_between": crossed(both_views(30, from_chosen(BETWEEN)), BETWEEN_COHORTS, 264),
 }
 
 
@@ -328,7 +331,7 @@ def parser():
     p.add_argument("--cache", type=Path, required=True, help="folder for cohorts and curves")
     p.add_argument("--out", type=Path, required=True, help="table of trials; lines are added")
     p.add_argument("--stage", choices=list(STAGES), action="append", default=[], help="of the search; may be repeated")
-    p.add_argument("--scenario", choices=list(SCENARIOS), help="only its cohorts, so that several processes can share")
+    p.add_argument("--seed", type=int, help="only this cohort's trainings, so that several processes can share a stage")
     p.add_argument("--summary", action="store_true", help="print the mean of each trial over its cohorts")
     return p
 
@@ -352,7 +355,7 @@ def main():
     args = parser().parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     for stage in args.stage:
-        plan = [trial for trial in STAGES[stage] if args.scenario in (None, trial[2])]
+        plan = [trial for trial in STAGES[stage] if args.seed in (None, trial[3])]
         run(plan, stage, args.out, args.cache)
     if args.summary:
         print(summary(args.out))
