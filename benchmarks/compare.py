@@ -28,9 +28,9 @@ from gcamccl.compare.classifiers import (
     TREE_METHODS,
     design,
 )
-from gcamccl.compare.confounds import COLUMNS, available, confound_features
 from gcamccl.compare.features import inner_products, raw_features
 from gcamccl.compare.selection import fit_predict, merit
+from gcamccl.confounds import COLUMNS, available, confound_features
 
 PEERS = ("svm", "logist")
 PAPER_REPLICATES = 1100  # 100 splits x (the labels and 10 permutations)

@@ -1,7 +1,8 @@
 # cohort: who is in the low and the high group, splits, permuted labels.
 # Needs <connectivity> (fc, people, quality), <genotype_qc> (components, relatives, dropped), <eqtl_filter> (dosages),
 # of the modalities that the study has, and participants.
-# Leaves cohort.tsv, people.tsv and the arrays fc and dosage (of those modalities), splits, labels, permutations.npy.
+# Leaves cohort.tsv, people.tsv and the arrays fc and dosage (of those modalities), splits, labels, permutations,
+# halvings.npy.
 
 
 rule cohort:
@@ -17,6 +18,7 @@ rule cohort:
     output:
         COHORT_FILES,
         "<cohort>/people.tsv",
+        "<cohort>/halvings.npy",
     log:
         "<cohort>/log.txt",
     benchmark:

@@ -125,11 +125,23 @@ GENOTYPE_FILES = STUDY.genotype_files
 KNOWN_POSITIONS = STUDY.known_files
 
 N_REPLICATES = CONFIG["cohort"]["splits"] * (1 + CONFIG["cohort"]["permutations"])
-# Replicates one job works on, as "first-last".
-REPLICATE_RANGES = [
-    f"{first}-{min(first + CONFIG['run']['replicates_per_job'], N_REPLICATES) - 1}"
-    for first in range(0, N_REPLICATES, CONFIG["run"]["replicates_per_job"])
-]
+# Label permutations that go through the halvings; networks trained on either half of each, for the calibrated selection.
+HALVING_PERMUTATIONS = min(
+    CONFIG["cohort"]["halving_permutations"], CONFIG["cohort"]["permutations"]
+)
+N_HALVES = 2 * CONFIG["cohort"]["halvings"] * (1 + HALVING_PERMUTATIONS)
+
+
+def job_ranges(count):
+    """Replicates one job works on, as "first-last", of so many."""
+    step = CONFIG["run"]["replicates_per_job"]
+    return [
+        f"{first}-{min(first + step, count) - 1}" for first in range(0, count, step)
+    ]
+
+
+REPLICATE_RANGES = job_ranges(N_REPLICATES)
+HALVING_RANGES = job_ranges(N_HALVES)
 
 
 # Files of the cohort that the stages after it read.
@@ -158,6 +170,7 @@ wildcard_constraints:
     stem="sub-[A-Za-z0-9_-]+?",
     chrom=r"\d+",
     replicates=r"\d+-\d+",
+    kind="replicates|halvings",
     group="low|high",
     method="[a-z_]+",
 
@@ -268,6 +281,18 @@ def replicate_bounds(wildcards):
     """--first and --last of a job's replicates."""
     first, last = wildcards.replicates.split("-")
     return f"--first {first} --last {last}"
+
+
+def halvings_option(wildcards):
+    """--halvings of a train job that works on them."""
+    return f"--halvings {HALVING_PERMUTATIONS}" if wildcards.kind == "halvings" else ""
+
+
+def nominations_option(wildcards, input):
+    """--nominations and --permutations of threshold; nothing without halvings."""
+    folders = [os.path.dirname(path) for path in input.nominations]
+    options = ["--permutations", str(HALVING_PERMUTATIONS), "--nominations", *folders]
+    return shlex.join(options) if folders else ""
 
 
 def train_memory_mb(wildcards, attempt):

@@ -1,10 +1,20 @@
 # threshold: which connections, SNPs and genes are selected.
-# Needs cohort's arrays, connectivity's rois.tsv, eqtl_filter's SNP tables and the maps of all activation shards.
-# Leaves edges.tsv, edges_all.parquet (with scans), snps.tsv, genes_low.txt, genes_high.txt (with genotypes), summary.tsv.
+# Needs cohort's arrays, connectivity's rois.tsv, eqtl_filter's SNP tables, the maps of all activation shards, and what
+# the networks trained on halves nominate.
+# Leaves edges.tsv, edges_all.parquet, network_pairs.tsv (with scans), snps.tsv, ld_blocks.tsv, genes_low.txt,
+# genes_high.txt (with genotypes), summary.tsv.
 
 THRESHOLD_FILES = [
-    *(["edges.tsv", "edges_all.parquet"] if "connectivity" in MODALITIES else []),
-    *(["snps.tsv", "genes_low.txt", "genes_high.txt"] if "snps" in MODALITIES else []),
+    *(
+        ["edges.tsv", "edges_all.parquet", "network_pairs.tsv"]
+        if "connectivity" in MODALITIES
+        else []
+    ),
+    *(
+        ["snps.tsv", "ld_blocks.tsv", "genes_low.txt", "genes_high.txt"]
+        if "snps" in MODALITIES
+        else []
+    ),
     "summary.tsv",
 ]
 
@@ -22,6 +32,11 @@ rule threshold:
             "<activation>/replicates-{replicates}/people.parquet",
             replicates=REPLICATE_RANGES,
         ),
+        halvings="<cohort>/halvings.npy",
+        nominations=expand(
+            "<activation>/halvings-{replicates}/nominations.safetensors",
+            replicates=HALVING_RANGES,
+        ),
     output:
         files_of("threshold", *THRESHOLD_FILES, "artifact.json"),
     log:
@@ -32,7 +47,7 @@ rule threshold:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=60,
     params:
         program=program("threshold"),
@@ -44,8 +59,10 @@ rule threshold:
             f"{stage_folder('activation')}/replicates-{replicates}"
             for replicates in REPLICATE_RANGES
         ],
+        nominations=nominations_option,
     message:
         "threshold: connections and SNPs"
     shell:
         "python {params.program:q} --cohort {params.cohort:q} {params.folders} --activation {params.shards:q}"
+        " {params.nominations}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

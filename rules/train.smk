@@ -1,20 +1,24 @@
-# train: gCAM-CCL for every replicate (random split x label permutation), run.replicates_per_job of them a job.
-# Needs <cohort>. A killed job goes on from its checkpoint (<train>/replicates-<first>-<last>/.checkpoint). Leaves replicates-<first>-<last>/ with weights, predictions, embeddings, history and replicates.json.
+# train: gCAM-CCL for every replicate (random split, or side of a halving, x label permutation), run.replicates_per_job of them a job.
+# Needs <cohort>. A killed job goes on from its checkpoint (.checkpoint in its folder).
+# Leaves replicates-<first>-<last>/ and halvings-<first>-<last>/ with weights, predictions, embeddings, history and replicates.json.
 
 
 rule train:
     input:
         COHORT_FILES,
+        halvings=lambda wildcards: (
+            "<cohort>/halvings.npy" if wildcards.kind == "halvings" else []
+        ),
     output:
-        "<train>/replicates-{replicates}/models.safetensors",
-        "<train>/replicates-{replicates}/predictions.parquet",
-        "<train>/replicates-{replicates}/embeddings.npz",
-        "<train>/replicates-{replicates}/history.parquet",
-        "<train>/replicates-{replicates}/replicates.json",
+        "<train>/{kind}-{replicates}/models.safetensors",
+        "<train>/{kind}-{replicates}/predictions.parquet",
+        "<train>/{kind}-{replicates}/embeddings.npz",
+        "<train>/{kind}-{replicates}/history.parquet",
+        "<train>/{kind}-{replicates}/replicates.json",
     log:
-        "<train>/replicates-{replicates}/log.txt",
+        "<train>/{kind}-{replicates}/log.txt",
     benchmark:
-        "<train>/replicates-{replicates}/benchmark.tsv"
+        "<train>/{kind}-{replicates}/benchmark.tsv"
     conda:
         "../envs/gcamccl.yaml"
     threads: 1
@@ -28,12 +32,13 @@ rule train:
         out=folder,
         cohort=folder_of("cohort"),
         bounds=replicate_bounds,
+        halvings=halvings_option,
         device=CONFIG["run"]["device"],
         at_once=CONFIG["run"]["replicates_at_once"],
         minutes=CONFIG["run"]["checkpoint_minutes"],
     message:
-        "train: replicates {wildcards.replicates}"
+        "train: {wildcards.kind} {wildcards.replicates}"
     shell:
-        "python {params.program:q} --cohort {params.cohort:q} {params.bounds} --device {params.device}"
+        "python {params.program:q} --cohort {params.cohort:q} {params.bounds} {params.halvings} --device {params.device}"
         " --at-once {params.at_once} --checkpoint-minutes {params.minutes}"
         " --threads {threads} --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

@@ -11,6 +11,7 @@ from gcamccl.cohort_splits import (  # noqa: F401 (the parts are known by this m
     TRAIN,
     VALIDATION,
     fewest_people,
+    halving,
     permuted_rows,
     relative_units,
     stratified_split,
@@ -58,6 +59,9 @@ class Cohort:
         Row 0 is 0 to n - 1.
     people : DataFrame
         participant_id, score, has_connectivity, has_genotypes, group, reason: everybody.
+    halvings : ndarray of int8 (2 x halvings, n), or None
+        As ``splits``: TRAIN and VALIDATION are the half that nominates features, TEST the one that confirms them
+        (`gcamccl.cohort_splits.halving`); rows 2h and 2h + 1 are the two sides of one halving. None: not read.
     """
 
     table: pd.DataFrame
@@ -67,6 +71,7 @@ class Cohort:
     splits: np.ndarray
     permutations: np.ndarray
     people: pd.DataFrame
+    halvings: np.ndarray | None = None
 
     @property
     def n_rois(self):
@@ -235,8 +240,8 @@ def tails(scores, names, tail_fraction):
 def join(participants, connectivity, loci, settings, excluded=None, dropped=None, pairs=None):
     """The cohort, its splits and permuted labels.
 
-    Split s depends on the seed and s only, permutation p on the seed and p only: asking for more of either keeps the
-    first ones as they are.
+    Split s depends on the seed and s only, as do halving and permutation: asking for more of them keeps the first ones
+    as they are.
 
     Parameters
     ----------
@@ -293,6 +298,12 @@ def join(participants, connectivity, loci, settings, excluded=None, dropped=None
         stratified_split(labels, fractions, np.random.default_rng([seed, 0, number]), table["relatives"])
         for number in range(settings["splits"])
     ]
+    # Of those who learn, the share that the paper gives validation beside training.
+    share = fractions[1] / (fractions[0] + fractions[1])
+    halvings = [
+        halving(labels, share, np.random.default_rng([seed, 2, number]), table["relatives"])
+        for number in range(settings["halvings"])
+    ]
     unit = table["relatives" if together else "family_id"]
     permuted = [
         permuted_rows(unit, table["site"], np.random.default_rng([seed, 1, number]))
@@ -307,6 +318,7 @@ def join(participants, connectivity, loci, settings, excluded=None, dropped=None
         np.stack(splits),
         rows,
         people[["participant_id", "score", "has_connectivity", "has_genotypes", "group", "reason"]],
+        np.concatenate([np.empty((0, len(labels)), np.int8), *halvings]),
     )
 
 

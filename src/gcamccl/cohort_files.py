@@ -1,5 +1,6 @@
 """The cohort's files: what it is made from, and reading it back with every shape and value checked."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,7 @@ def write_cohort(cohort, path):
     """
     write_tsv(path("cohort.tsv"), cohort.table)
     write_tsv(path("people.tsv"), cohort.people)
-    for name in ("fc", "dosage", "splits", "labels", "permutations"):
+    for name in ("fc", "dosage", "splits", "labels", "permutations", "halvings"):
         if getattr(cohort, name) is not None:
             np.save(path(f"{name}.npy"), getattr(cohort, name), allow_pickle=False)
 
@@ -208,6 +209,39 @@ def read_cohort(folder):
     if not np.array_equal(labels[0][permutations], labels):
         raise InputError(paths["permutations.npy"], "does not lead to labels.npy", "they must come from one run")
     return Cohort(table, fc, dosage, labels, splits, permutations, None)
+
+
+def for_confirmation(folder, cohort, permutations):
+    """The cohort with its halvings for splits, so that everything that works on splits works on them.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the cohort.
+    cohort : Cohort
+        As `read_cohort` returns it.
+    permutations : int
+        Label permutations that are used with the halvings: the first ones, at most those that the cohort has.
+
+    Returns
+    -------
+    Cohort
+        ``splits`` are its ``halvings``.
+
+    Raises
+    ------
+    InputError
+        No such file, or one of another cohort.
+    """
+    path = Path(folder) / "halvings.npy"
+    halvings = load_array(path, 2)
+    _same_length(path, halvings.shape[1], Path(folder) / "cohort.tsv", len(cohort.table))
+    if len(halvings) % 2 or not np.isin(halvings, (0, 1, 2)).all():
+        raise InputError(path, "is not pairs of rows of 0 train, 1 validation, 2 confirm", "make the cohort again")
+    rows = 1 + permutations
+    return replace(
+        cohort, splits=halvings, labels=cohort.labels[:rows], permutations=cohort.permutations[:rows], halvings=halvings
+    )
 
 
 def require_views(cohort, views):

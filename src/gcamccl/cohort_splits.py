@@ -133,6 +133,51 @@ def stratified_split(labels, fractions, rng, units=None):
     return best
 
 
+def halving(labels, validation_share, rng, units=None):
+    """One random halving of the people, seen from both sides: each half learns what the other one confirms.
+
+    Parameters
+    ----------
+    labels : ndarray of int (n,)
+    validation_share : float
+        Of each learning half, for early stopping; the others of it train. Relatives may come into both: this part is
+        judged by nobody.
+    rng : numpy.random.Generator
+    units : sequence of str or None, length n, optional
+        People of one unit come into one half; None: single.
+
+    Returns
+    -------
+    ndarray of int8 (2, n)
+        `TRAIN` and `VALIDATION`: the half that learns, `TEST`: the half that confirms. In the second row the halves
+        have exchanged their tasks.
+
+    Raises
+    ------
+    InputError
+        A half would have too few people of a class, or relatives cannot be kept in one half.
+    """
+    labels = np.asarray(labels)
+    needed = FEWEST[TRAIN] + FEWEST[VALIDATION]
+    fewest = min((labels == label).sum() for label in (0, 1))
+    todo = "add people or set cohort.halvings: 0 (no calibrated selection)"
+    if fewest < 2 * needed:
+        raise InputError("cohort", f"halves need {2 * needed} people of each group, one has {fewest}", todo)
+    try:
+        side = stratified_split(labels, (0.375, 0.125, 0.5), rng, units) == TEST
+    except InputError as error:
+        raise InputError(error.where, f"halving: {error.what}", todo) from None
+    rows = np.full((2, len(labels)), TEST, np.int8)
+    for row, learns in zip(rows, (~side, side), strict=True):
+        for label in (0, 1):
+            people = rng.permutation(np.flatnonzero(learns & (labels == label)))
+            if len(people) < needed:
+                raise InputError("cohort", "relatives leave a half with too few people of one group", todo)
+            validation = max(FEWEST[VALIDATION], round(validation_share * len(people)))
+            row[people], row[people[:validation]] = TRAIN, VALIDATION
+    return rows
+
+
 def class_sizes(split, labels):
     """People of each class in each part: int (3, 2)."""
     return np.array([[((split == part) & (labels == label)).sum() for label in (0, 1)] for part in range(len(PARTS))])

@@ -1,19 +1,20 @@
-"""Shards: the folders ``replicates-<first>-<last>`` that the jobs of train and activation leave."""
+"""Shards: the folders ``replicates-<first>-<last>`` (and ``halvings-``) that the jobs of train and activation leave."""
 
 from pathlib import Path
 
 from gcamccl.workflow.errors import InputError
 
 
-def shard_folders(folders, file):
+def shard_folders(folders, file, kind="replicates"):
     """Find shards.
 
     Parameters
     ----------
     folders : list of Path
-        Shards, or folders that hold ``replicates-*`` shards.
+        Shards, or folders that hold ``<kind>-*`` shards.
     file : str
         What makes a folder a shard.
+    kind : {"replicates", "halvings"}
 
     Returns
     -------
@@ -27,9 +28,9 @@ def shard_folders(folders, file):
     """
     places = []
     for folder in map(Path, folders):
-        inside = [folder] if (folder / file).exists() else sorted(folder.glob("replicates-*"), key=_first)
+        inside = [folder] if (folder / file).exists() else sorted(folder.glob(f"{kind}-*"), key=_first)
         if not inside:
-            raise InputError(folder, f"no {file} here or in replicates-*", f"give folders with {file}")
+            raise InputError(folder, f"no {file} here or in {kind}-*", f"give folders with {file}")
         places += inside
     return places
 

@@ -12,10 +12,12 @@ from gcamccl.workflow.stages import NAMES
 pytestmark = pytest.mark.e2e
 
 AFTER_TRAIN = {
-    "train": 2,
+    "train": 4,
     "compare": 9,
     "compare_table": 1,
     "activation": 2,
+    "activation_checks": 1,
+    "activation_nominate": 2,
     "threshold": 1,
     "enrichment": 2,
     "report": 1,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from comparison_fixture import METHODS, predictions, write_compare
 from nilearn.datasets import fetch_coords_power_2011
-from report_fixture_results import N_LOCI, SPLITS, maps, pathways, record, selection
+from report_fixture_results import N_LOCI, SPLITS, map_checks, maps, pathways, record, selection
 
 from gcamccl.connectivity.qc_fc import qc_fc
 from gcamccl.workflow.config import PAPER, read_yaml
@@ -68,6 +68,7 @@ def make_study(root, selected=True, permuted_alike=False):
     planted = [(a, b) for a, b in zip(range(1, 60, 2), range(100, 160, 2), strict=True)]
     edges, snps = selection(folders["threshold"], rois, loci, planted, rng, selected, permuted_alike)
     maps(folders["activation"], cohort, len(rois), edges, rng)
+    map_checks(folders["activation"], np.random.default_rng(5))
     pathways(folders["enrichment"], selected)
     folders["truth"] = root / "truth.json"
     write_json(

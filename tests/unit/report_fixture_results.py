@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
+from gcamccl.activation.store import relative
 from gcamccl.workflow.config import PAPER, read_yaml
 from gcamccl.workflow.files import write_json, write_tsv
 
 N_LOCI, SPLITS = 200, 2
+CLASSES = ("low", "high")
 SUMMARY = [
     *("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
     *("n_all_zero_maps", "n_maps"),
@@ -86,7 +88,9 @@ def selection(folder, rois, loci, planted, rng, selected, permuted_alike):
             if view == "snps":
                 genes = sorted({gene for cell in own.loc[own["selected"], "genes"] for gene in cell.split(",")})
                 (folder / f"genes_{name}.txt").write_text("".join(f"{gene}\n" for gene in genes))
+            rows.append(("calibrated", view, name, len(own), int(own["selected_calibrated"].sum()), 0, 0, 10))
     columns = SUMMARY
+    write_groups(folder)
     write_tsv(folder / "summary.tsv", pd.DataFrame(rows, columns=columns))
     return edges, snps
 
@@ -105,7 +109,22 @@ def chosen(table, t, first, number, rng, selected):
     table["sign"] = np.sign(t).astype(int) * np.where(table["class"] == "high", 1, -1)
     table["t"], table["p"] = t, 2 * stats.norm.sf(np.abs(t))
     table["q"] = stats.false_discovery_control(table["p"])
+    table["direction"] = np.sign(t)
+    table["q_calibrated"] = np.where(np.abs(t) >= 5, 0.01, 1.0)
+    table["selected_calibrated"] = (table["q_calibrated"] <= 0.1) & (
+        table["direction"] == np.where(table["class"] == "high", 1, -1)
+    )
+    table["stability"], table["q_linear"] = 0.5, table["q_calibrated"]
     return table
+
+
+def write_groups(folder):
+    """Tables of network pairs and LD blocks."""
+    pairs = pd.DataFrame({"network_a": ["Auditory", "Default mode"], "network_b": ["Visual", "Visual"]})
+    pairs = pairs.assign(n_edges=[100, 200], n_high=[3, 0], n_low=[0, 0], p=[1e-4, 1.0], q=[2e-4, 1.0])
+    write_tsv(folder / "network_pairs.tsv", pairs)
+    blocks = pd.DataFrame({"chrom": ["5"], "first": [10], "last": [900], "lead": ["rs1"], "n_snps": [7]})
+    write_tsv(folder / "ld_blocks.tsv", blocks.assign(n_high=0, n_low=1, p=0.01, q=0.02))
 
 
 def maps(folder, cohort, n_rois, edges, rng):
@@ -129,15 +148,64 @@ def maps(folder, cohort, n_rois, edges, rng):
             fine[:, 1, high] += 4
             smooth[0] = 0
             for method, values in (("gradcam", smooth), ("guided_gradcam", fine)):
-                tensors[f"{number:04d}/{method}/connectivity"] = values
-                tensors[f"{number:04d}/{method}/snps"] = rng.standard_normal((len(test), 2, N_LOCI)).astype(np.float32)
+                tensors[f"{number:04d}/{method}/connectivity"] = relative(values)[0]
+                tensors[f"{number:04d}/{method}/snps"] = relative(rng.standard_normal((len(test), 2, N_LOCI)))[0]
             people += [
-                (number, row, cohort["participant_id"][person], label[person]) for row, person in enumerate(test)
+                (number, split, number % 2, row, cohort["participant_id"][person], "test", label[person])
+                for row, person in enumerate(test)
             ]
         save_file(tensors, shard / "maps.safetensors")
-        pd.DataFrame(people, columns=["replicate", "row", "participant_id", "label"]).to_parquet(
-            shard / "people.parquet"
-        )
+        columns = ["replicate", "split", "permutation", "row", "participant_id", "part", "label"]
+        pd.DataFrame(people, columns=columns).to_parquet(shard / "people.parquet")
+
+
+def map_checks(folder, rng):
+    """What `activation_checks` leaves: one check that fails, the others pass."""
+    rows, curves = [], []
+    for view in ("connectivity", "snps"):
+        for method in ("gradcam", "guided_gradcam"):
+            for check, groups in (("untrained", CLASSES), ("permuted_labels", CLASSES), ("other_class", CLASSES)):
+                for group in groups:
+                    shared = 0.9 if (method, check) == ("guided_gradcam", "untrained") else 0.1
+                    verdict = "fails" if shared > 0.5 else "passes"
+                    rows.append(
+                        (
+                            method,
+                            view,
+                            check,
+                            group,
+                            0.6,
+                            0.6 * shared,
+                            shared,
+                            shared - 0.05,
+                            shared + 0.05,
+                            SPLITS,
+                            verdict,
+                        )
+                    )
+            rows.append((method, view, "deletion", "said", 0.5, 0.2, 0.4, 0.2, 0.6, SPLITS, "passes"))
+            for level in ("head", *(f"block {n}" for n in ((4, 3, 2, 1) if view == "connectivity" else (3, 2, 1)))):
+                for group in CLASSES:
+                    curves.append((view, method, "randomised", level, group, rng.uniform(0, 1), 0.1, SPLITS))
+        for method in ("gradcam", "guided_gradcam", "random"):
+            for level in ("0.01", "0.02", "0.05", "0.1", "0.2", "0.5"):
+                curves.append((view, method, "deletion", level, "said", float(level), 0.1, SPLITS))
+    columns = [
+        "method",
+        "view",
+        "check",
+        "map_class",
+        "likeness",
+        "other",
+        "shared",
+        "low",
+        "high",
+        "n_splits",
+        "verdict",
+    ]
+    write_tsv(folder / "checks.tsv", pd.DataFrame(rows, columns=columns))
+    columns = ["view", "method", "check", "level", "map_class", "mean", "sd", "n_splits"]
+    write_tsv(folder / "curves.tsv", pd.DataFrame(curves, columns=columns))
 
 
 def pathways(folder, selected):

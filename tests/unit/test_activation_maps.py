@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from captum.attr import GuidedBackprop, GuidedGradCam, LayerAttribution, LayerGradCam, Saliency
+from captum.attr import (
+    GuidedBackprop,
+    GuidedGradCam,
+    InputXGradient,
+    IntegratedGradients,
+    LayerAttribution,
+    LayerGradCam,
+    Saliency,
+)
 from torch import nn
 
+from gcamccl.activation.backward import input_gradient, quick_input_gradient
 from gcamccl.activation.maps import METHODS, class_scores, gradcam, guidable, view_maps
 from gcamccl.activation.project import connections, project, projection, receptive_fields, symmetrise
 from gcamccl.model.network import ORDERS, Block, Branch, build
@@ -67,11 +76,11 @@ def both_classes(attribute, x, **kwargs):
     return torch.stack(maps, 1).detach()
 
 
-def assert_same(ours, theirs, may_be_zero=False):
+def assert_same(ours, theirs, may_be_zero=False, tolerance=1e-9):
     assert ours.shape == theirs.shape
     scale = theirs.abs().max()
     assert scale > 0 or may_be_zero
-    assert (ours - theirs).abs().max() <= 1e-9 * scale, float((ours - theirs).abs().max() / scale)
+    assert (ours - theirs).abs().max() <= tolerance * scale, float((ours - theirs).abs().max() / scale)
 
 
 # --- against Captum ---------------------------------------------------------------------------------------------------
@@ -138,6 +147,36 @@ def test_margin_gradient_equals_captum(view, score):
     assert_same(ours, both_classes(Saliency(Margin(branch)).attribute, x, abs=False))
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("view", ["connectivity", "snps"])
+@pytest.mark.parametrize("score", ["logit", "margin"])
+def test_input_x_gradient_and_integrated_gradients_equal_captum(order, view, score):
+    branch, x = branch_and_input(view, order)
+    model = Margin(branch).eval() if score == "margin" else branch
+    ours = maps_of(branch, x, 2, ["input_x_gradient"], score=score)["input_x_gradient"]
+    assert_same(ours, both_classes(InputXGradient(model).attribute, x))
+    for baseline in (None, torch.randn(1, *x.shape[1:], dtype=torch.float64)):
+        kwargs = {"n_steps": 7, "baselines": baseline}
+        ours = maps_of(branch, x, 2, ["integrated_gradients"], score=score, baseline=baseline, steps=7)
+        theirs = both_classes(IntegratedGradients(model).attribute, x, **kwargs)
+        assert_same(ours["integrated_gradients"], theirs, tolerance=1e-6)  # Captum rounds its weights to float32
+
+
+@pytest.mark.parametrize("view", ["connectivity", "snps"])
+def test_integrated_gradients_add_up_to_the_difference_of_the_scores(view):
+    branch, x = branch_and_input(view)
+    baseline = torch.randn(1, *x.shape[1:], dtype=torch.float64)
+    with torch.no_grad():
+        moved = class_scores(branch(x), "margin") - class_scores(branch(baseline), "margin")
+    errors = []
+    for steps in (4, 1024):
+        maps = maps_of(branch, x, 2, ["integrated_gradients"], baseline=baseline, steps=steps)
+        errors.append((maps["integrated_gradients"].flatten(2).sum(2) - moved).abs().max())
+    # A network of ReLUs and pools has kinks on the way: the sum converges slowly.
+    assert errors[1] < 0.02 * moved.abs().max()
+    assert errors[1] < errors[0]
+
+
 # --- definitions ------------------------------------------------------------------------------------------------------
 
 
@@ -198,17 +237,30 @@ def test_all_maps_at_once_equal_one_at_a_time(view, score):
 
 
 def test_the_network_is_left_as_it_was():
-    branch, x = branch_and_input("snps")
+    branch, x = branch_and_input("connectivity")
     before = {name: value.clone() for name, value in branch.state_dict().items()}
     maps_of(branch, x, 2, list(METHODS))
     assert all(torch.equal(before[name], value) for name, value in branch.state_dict().items())
     assert all(parameter.grad is None for parameter in branch.parameters())
     assert not any(block.relu._forward_hooks for block in branch.blocks)
-    with pytest.raises(RuntimeError), guidable(branch.blocks):
+    with pytest.raises(RuntimeError), quick_input_gradient(branch.blocks), guidable(branch.blocks):
         raise RuntimeError
+    assert "forward" not in branch.blocks[0].conv.__dict__
     assert not any(block.relu._forward_hooks for block in branch.blocks)
     with pytest.raises(ValueError, match="evaluation mode"):
         maps_of(branch.train(), x, 2, ["gradcam"])
+
+
+@pytest.mark.parametrize(("size", "kernel", "padding"), [(9, 7, 3), (300, 7, 3), (12, 5, 0), (7, 3, 2), (4, 1, 0)])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_the_quick_input_gradient_equals_autograd(size, kernel, padding, order):
+    torch.manual_seed(0)
+    x = torch.randn(3, 1, size, size, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 1, kernel, kernel, dtype=torch.float64)
+    y = F.conv2d(x, weight, padding=padding)
+    gradient = torch.randn_like(y).contiguous(memory_format=order)
+    (expected,) = torch.autograd.grad(y, x, gradient)
+    torch.testing.assert_close(input_gradient(gradient, weight, padding), expected, rtol=1e-12, atol=1e-12)
 
 
 # --- receptive fields -------------------------------------------------------------------------------------------------

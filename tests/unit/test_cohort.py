@@ -229,7 +229,9 @@ def test_relatives_that_are_never_tested_are_told():
 def test_fewer_people_than_the_splits_need():
     with pytest.raises(InputError, match=r"19 of 19 people.*3 come into each group; splits of .* need 4, that is 20"):
         join(*study(19), SETTINGS)
-    assert len(join(*study(20), SETTINGS).table) == 8
+    with pytest.raises(InputError, match=r"halves need 6 people of each group, one has 4; .* set cohort.halvings: 0"):
+        join(*study(20), SETTINGS)
+    assert len(join(*study(20), {**SETTINGS, "halvings": 0}).table) == 8
     participants, connectivity, loci = study(40)
     for row in participants:
         row["score"] = None
@@ -248,6 +250,7 @@ def test_a_study_with_one_modality(tmp_path, view):
     both = join(*study(), SETTINGS)
     assert list(cohort.table["participant_id"]) == list(both.table["participant_id"])
     assert np.array_equal(cohort.splits, both.splits)
+    assert np.array_equal(cohort.halvings, both.halvings)
     assert tuple(cohort.table.columns) == COHORT_COLUMNS
     assert cohort.table["pc1" if view == "connectivity" else "mean_fd_mm"].isna().all()
     assert cohort.table["mean_fd_mm" if view == "connectivity" else "pc1"].notna().all()

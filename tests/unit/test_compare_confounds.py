@@ -9,8 +9,8 @@ from sklearn.preprocessing import OneHotEncoder
 from tiny_cohort import tiny_cohort
 
 from gcamccl.cohort import TRAIN
-from gcamccl.compare.confounds import available, confound_features
 from gcamccl.compare.run import COLUMNS, predictions
+from gcamccl.confounds import available, confound_features
 
 WANTED = ["age", "sex", "motion", "ancestry", "site"]
 

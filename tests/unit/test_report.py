@@ -58,6 +58,7 @@ def test_mean_map_equals_numpy_over_all_shards(folders, summaries, results):
     parts, zero = [], 0
     for number, shard in ((0, "replicates-0-1"), (2, "replicates-2-3")):
         tensor = load_file(folders["activation"] / shard / "maps.safetensors")[f"{number:04d}/gradcam/connectivity"]
+        tensor = tensor.astype(np.float64)
         people = pd.read_parquet(folders["activation"] / shard / "people.parquet").query("replicate == @number")
         own = tensor[(people["label"] == 1).to_numpy(), 1]
         zero += int((own == 0).all(axis=1).sum())
@@ -205,7 +206,7 @@ def test_recovery_counts_a_connection_whose_direction_is_right(results):
             ("low", 1, 3, 0),  # no direction stated
         ],
         columns=["class", "roi_a", "roi_b", "sign"],
-    ).assign(selected=True, t=0.0, q=1.0)
+    ).assign(selected=True, t=0.0, q=1.0, q_calibrated=1.0, direction=0)
     own = replace(
         results,
         tables=results.tables | {"threshold/edges": edges},

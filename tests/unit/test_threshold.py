@@ -1,25 +1,25 @@
 """The paper's rule against hand-worked examples, tests against scipy, planted truth, tables, bad input, the program."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
+from gcamccl.activation.store import relative
 from gcamccl.cohort import COHORT_COLUMNS
 from gcamccl.threshold import maps, tables
 from gcamccl.threshold.rule import empty_tally, selected, tally
 from gcamccl.threshold.run import edge_tests, read_inputs
 from gcamccl.threshold.run import run as run_stage
 from gcamccl.threshold.univariate import bh, t_test
-from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv, write_tsv
 
-SETTINGS = {"method": "guided_gradcam", "max_fraction": 0.05, "min_frequency": 0.7, "fdr_q": 0.1}
+SETTINGS = {
+    **{"method": "guided_gradcam", "max_fraction": 0.05, "min_frequency": 0.7, "fdr_q": 0.1},
+    **{"nominate_share": 0.25, "covariates": [], "min_ld_r2": 0.2},
+}
 
 # --- the rule ---------------------------------------------------------------------------------------------------------
 
@@ -180,8 +180,9 @@ def write_study(folder, splits=2, seed=0, zero=()):
                         values[:, 1, 4:8] = 0.5
                     if replicate in zero:
                         values[:] = 0
-                    tensors[f"{replicate:04d}/{method}/{view}"] = values
+                    tensors[f"{replicate:04d}/{method}/{view}"] = relative(values)[0]
             rows = pd.DataFrame({"replicate": replicate, "row": range(len(test)), "label": labels[permutation][test]})
+            rows = rows.assign(split=split, permutation=permutation, part="test")
             people.append(rows.assign(participant_id=table["participant_id"].to_numpy()[test]))
         save_file(tensors, shard / "maps.safetensors")
         pd.concat(people).to_parquet(shard / "people.parquet", index=False)
@@ -294,25 +295,3 @@ def test_maps_of_another_cohort_are_refused(tmp_path):
     write_tsv(folders[2] / "snps.tsv", read_tsv(folders[2] / "snps.tsv").iloc[:-1])
     with pytest.raises(InputError, match=r"expected \(14, 2, 11\)"):
         run_on(folders)
-
-
-def test_program(tmp_path):
-    cohort, connectivity, loci, activation = write_study(tmp_path)
-    out = tmp_path / "out"
-    script = ROOT / "workflow" / "scripts" / "threshold.py"
-    words = ["--cohort", cohort, "--connectivity", connectivity, "--loci", loci]
-    shards = sorted(activation.iterdir())
-    command = [sys.executable, script, *words, "--out", out, "--activation"]
-    done = subprocess.run([*command, *shards], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "guided_gradcam snps low: 5 of 12 selected, with permuted labels 1; 0 of " in done.stdout
-    assert (out / "genes_low.txt").read_text() == "G0\nG1\nG11\nG2\nG3\n"
-    everything = pd.read_parquet(out / "edges_all.parquet")
-    edges = read_tsv(out / "edges.tsv", columns=tables.EDGE_COLUMNS)
-    assert len(everything) == 2 * E
-    assert len(edges) == int((everything["selected"] | (everything["q"] <= 0.1)).sum())
-    assert len(read_tsv(out / "snps.tsv", columns=tables.SNP_COLUMNS)) == 2 * L
-    assert len(read_tsv(out / "summary.tsv")) == 8
-    done = subprocess.run([*command, cohort], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "no maps.safetensors" in done.stderr

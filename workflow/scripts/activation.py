@@ -1,4 +1,4 @@
-"""Activation maps of the held-out people: Grad-CAM, guided backpropagation, guided Grad-CAM, per person and class."""
+"""Activation maps per person and class: Grad-CAM, guided backpropagation, guided Grad-CAM, gradients; checks."""
 
 from pathlib import Path
 
@@ -20,15 +20,16 @@ def main():
     args = parser.parse_args()
     job.limit_threads(args.threads)
     with job.run(args) as run:
-        import numpy as np
         import torch
         from safetensors.numpy import save_file
 
-        from gcamccl.activation.run import read_shards, shard_files, shard_maps
+        from gcamccl.activation.run import read_shards, shard_files, write_maps
         from gcamccl.cohort_files import input_files, read_cohort
         from gcamccl.device import choose_device, device_facts
+        from gcamccl.memory import keep_freed_memory
 
         torch.set_num_threads(args.threads)
+        keep_freed_memory()
         run.reads(*input_files(args.cohort))
         cohort = read_cohort(args.cohort)
         shards = read_shards(args.train)
@@ -37,10 +38,10 @@ def main():
         run.facts.update(device_facts(device))
         # TF32, torch's default for convolutions on CUDA, keeps 10 bits: too few for maps that are compared.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            maps, people, histograms = shard_maps(cohort, shards, run.settings, device, run.say)
-        save_file({name: np.ascontiguousarray(values) for name, values in maps.items()}, run.path("maps.safetensors"))
-        people.to_parquet(run.path("people.parquet"), index=False)
-        np.savez_compressed(run.path("histograms.npz"), **histograms)
+            *tables, untrained = write_maps(run.path("maps.safetensors"), cohort, shards, run.settings, device, run.say)
+        for name, table in zip(("people", "peaks", "checks"), tables, strict=True):
+            table.to_parquet(run.path(f"{name}.parquet"), index=False)
+        save_file(untrained, run.path("untrained.safetensors"))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,12 @@ def main():
     parser.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="artifact of cohort")
     parser.add_argument("--first", type=int, required=True, metavar="I", help="first replicate, from 0")
     parser.add_argument("--last", type=int, required=True, metavar="J", help="last replicate, included")
+    parser.add_argument(
+        "--halvings",
+        type=int,
+        metavar="P",
+        help="train on the cohort's halvings instead of its splits, with P permutations",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     parser.add_argument("--threads", type=job.positive_integer, default=1, metavar="N", help="CPU threads (default: 1)")
     parser.add_argument(
@@ -48,7 +54,7 @@ def main():
         import pandas as pd
         import torch
 
-        from gcamccl.cohort_files import input_files, read_cohort, require_views
+        from gcamccl.cohort_files import for_confirmation, input_files, read_cohort, require_views
         from gcamccl.device import choose_device, device_facts
         from gcamccl.memory import keep_freed_memory
         from gcamccl.model import storage
@@ -59,6 +65,9 @@ def main():
         torch.set_num_threads(args.threads)
         run.reads(*input_files(args.cohort))
         cohort = read_cohort(args.cohort)
+        if args.halvings is not None:
+            run.reads(args.cohort / "halvings.npy")
+            cohort = for_confirmation(args.cohort, cohort, args.halvings)
         require_views(cohort, run.settings["views"])
         device = choose_device(args.device)
         run.facts.update(device_facts(device), seed=run.settings["seed"])

@@ -1,17 +1,29 @@
-"""Grad-CAM (Eqs. 7, 8, 10), guided backpropagation, guided Grad-CAM (Eq. 9) and the plain margin gradient.
+"""Grad-CAM (Eqs. 7, 8, 10), guided backpropagation, guided Grad-CAM (Eq. 9) and, beside the paper's, plain gradients.
 
-All maps of a batch come from one forward pass: the plain backward pass gives Grad-CAM and the margin gradient, the
-guided one, which keeps only positive gradients at every ReLU, guided backpropagation. The network is not changed.
+All maps of a batch but integrated gradients come from one forward pass: the plain backward pass gives Grad-CAM, the
+margin gradient and input x gradient, the guided one, which keeps only positive gradients at every ReLU, guided
+backpropagation. The network is not changed.
 """
 
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
+from gcamccl.activation.backward import quick_input_gradient
 from gcamccl.activation.project import project
 
-METHODS = ("gradcam", "guided_backprop", "guided_gradcam", "margin_gradient")
+METHODS = (
+    "gradcam",
+    "guided_backprop",
+    "guided_gradcam",
+    "margin_gradient",
+    "input_x_gradient",
+    "integrated_gradients",
+)
+ON_FEATURES = ("gradcam", "guided_gradcam")  # need the gradient at F^k
 GUIDED = ("guided_backprop", "guided_gradcam")
+ON_INPUT = ("margin_gradient", "input_x_gradient")  # need the plain gradient at the input
 
 
 def class_scores(logits, score):
@@ -83,7 +95,7 @@ def gradcam(features, gradients, relu_on="grad"):
     return combined.clamp_min(0) if relu_on == "map" else combined
 
 
-def view_maps(branch, x, weights, layer, methods, score="margin", relu_on="grad"):
+def view_maps(branch, x, weights, layer, methods, score="margin", relu_on="grad", baseline=None, steps=16):
     """All maps of one view for a batch of people.
 
     Parameters
@@ -102,6 +114,10 @@ def view_maps(branch, x, weights, layer, methods, score="margin", relu_on="grad"
         See `class_scores`. ``margin_gradient`` is the gradient of the margin either way.
     relu_on : {"grad", "map", "none"}
         See `gradcam`.
+    baseline : Tensor, optional
+        Where integrated gradients start, broadcast to `x`; None: 0.
+    steps : int
+        Points of integrated gradients' path.
 
     Returns
     -------
@@ -110,48 +126,92 @@ def view_maps(branch, x, weights, layer, methods, score="margin", relu_on="grad"
     """
     if branch.training:
         raise ValueError("maps need the network in evaluation mode")
-    blocks = branch.blocks
-    # Leaf that the gradients are taken for; its graph is dropped with the batch.
-    x = x.detach().requires_grad_(True)
-    with guidable(blocks) as switch:
-        features = blocks[:layer](x)
-        scores = class_scores(branch.head(blocks[layer:](features).flatten(1)), score).sum(0)
-        wanted = [*(["features"] if {"gradcam", "guided_gradcam"} & set(methods) else [])]
-        wanted += ["x"] if "margin_gradient" in methods else []
-        plain = _plain_gradients(scores, {"features": features, "x": x}, wanted, score)
-        if set(GUIDED) & set(methods):
-            switch["guided"] = True
-            guided = torch.stack([_gradient(scores[c], x) for c in (0, 1)], 1)[:, :, 0]
     result = {}
-    if "features" in wanted:
-        cells = torch.stack([gradcam(features.detach(), plain["features"][c], relu_on) for c in (0, 1)], 1)
-        cam = project(cells, weights)
-    if "gradcam" in methods:
-        result["gradcam"] = cam
-    if "guided_backprop" in methods:
-        result["guided_backprop"] = guided
-    if "guided_gradcam" in methods:
-        result["guided_gradcam"] = guided * cam  # Eq. 9
-    if "margin_gradient" in methods:
-        difference = plain["x"][1] - plain["x"][0] if score == "logit" else plain["x"][1]
-        result["margin_gradient"] = torch.cat([-difference, difference], 1)
+    if set(methods) - {"integrated_gradients"}:
+        result = _one_pass_maps(branch, x, weights, layer, set(methods), score, relu_on)
+    if "integrated_gradients" in methods:
+        result["integrated_gradients"] = integrated_gradients(branch, x, score, baseline, steps)
     return {method: result[method] for method in methods}
 
 
-def _gradient(score, *inputs):
-    """d score / d input; the graph is kept for the other class and the guided pass."""
-    gradients = torch.autograd.grad(score, inputs, retain_graph=True)
-    return gradients[0] if len(gradients) == 1 else gradients
+def _one_pass_maps(branch, x, weights, layer, methods, score, relu_on):
+    """All of `view_maps` but integrated gradients."""
+    blocks = branch.blocks
+    # Leaf that the gradients are taken for; its graph is dropped with the batch.
+    x = x.detach().requires_grad_(True)
+    with quick_input_gradient(blocks), guidable(blocks) as switch:
+        features = blocks[:layer](x)
+        scores = class_scores(branch.head(blocks[layer:](features).flatten(1)), score).sum(0)
+        wanted = {}
+        if methods & set(ON_FEATURES):
+            wanted["features"] = features
+        if methods & set(ON_INPUT):
+            wanted["x"] = x
+        plain = _both_classes(scores, wanted, score)
+        if methods & set(GUIDED):
+            switch["guided"] = True
+            guided = _by_class([torch.autograd.grad(scores[c], x, retain_graph=True)[0] for c in (0, 1)])
+    result = {}
+    if "features" in wanted:
+        cells = torch.stack([gradcam(features.detach(), plain["features"][c], relu_on) for c in (0, 1)], 1)
+        result["gradcam"] = project(cells, weights)
+    if methods & set(GUIDED):
+        result["guided_backprop"] = guided
+    if "guided_gradcam" in methods:
+        result["guided_gradcam"] = guided * result["gradcam"]  # Eq. 9
+    if "x" in wanted:
+        low, high = plain["x"]
+        margin = high if score == "margin" else high - low
+        result["margin_gradient"] = _by_class([-margin, margin])
+        result["input_x_gradient"] = _by_class([low, high]) * x.detach()
+    return result
 
 
-def _plain_gradients(scores, inputs, wanted, score):
-    """Name -> gradients for class 0 and for class 1. The margins of the two classes differ by sign only: one pass."""
-    if not wanted:
+def integrated_gradients(branch, x, score="margin", baseline=None, steps=16):
+    """Integrated gradients (Sundararajan, Taly, Yan 2017): (x - x') times the mean gradient on the way from x' to x.
+
+    The mean is a Gauss-Legendre sum, as Captum's default. Summed over a person's inputs the map is the difference of
+    the class's score between `x` and the baseline, up to the error of that sum.
+
+    Parameters
+    ----------
+    branch : gcamccl.model.network.Branch
+        In evaluation mode.
+    x : Tensor (people, 1, *inputs)
+    score : {"margin", "logit"}
+    baseline : Tensor, optional
+        x', broadcast to `x`; None: 0.
+    steps : int
+        Points of the sum.
+
+    Returns
+    -------
+    Tensor (people, 2, *inputs)
+    """
+    baseline = torch.zeros_like(x) if baseline is None else baseline.expand_as(x)
+    points, shares = np.polynomial.legendre.leggauss(steps)
+    low = high = 0
+    with quick_input_gradient(branch.blocks):
+        for point, share in zip((1 + points) / 2, shares / 2, strict=True):  # from [-1, 1] to [0, 1]
+            at = (baseline + float(point) * (x - baseline)).detach().requires_grad_(True)
+            gradients = _both_classes(class_scores(branch(at), score).sum(0), {"x": at}, score)["x"]
+            low, high = low + float(share) * gradients[0], high + float(share) * gradients[1]
+    return _by_class([low, high]) * (x - baseline)
+
+
+def _by_class(gradients):
+    """Gradients of the two classes, each (people, 1, *inputs), side by side: (people, 2, *inputs)."""
+    return torch.cat(gradients, 1)
+
+
+def _both_classes(scores, inputs, score):
+    """Name -> gradients of class 0 and of class 1. The margins of the two classes differ by sign only: one pass."""
+    if not inputs:
         return {}
-    tensors = [inputs[name] for name in wanted]
+    tensors = list(inputs.values())
     high = torch.autograd.grad(scores[1], tensors, retain_graph=True)
     if score == "margin":
         low = [-gradient for gradient in high]
     else:
         low = torch.autograd.grad(scores[0], tensors, retain_graph=True)
-    return {name: (low[i], high[i]) for i, name in enumerate(wanted)}
+    return {name: (low[i], high[i]) for i, name in enumerate(inputs)}

@@ -1,6 +1,5 @@
-"""Maps of the held-out people over the replicates of a training shard."""
+"""Maps of people over the replicates of a training shard, written as they are made."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +7,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gcamccl.activation.checks import COLUMNS, replicate_checks
 from gcamccl.activation.maps import view_maps
 from gcamccl.activation.project import connections, projection, symmetrise
-from gcamccl.cohort import TEST, TRAIN
+from gcamccl.activation.store import TensorWriter, relative
+from gcamccl.cohort import PARTS, TEST, TRAIN
 from gcamccl.cohort_files import replicate_parts, require_views
 from gcamccl.model import storage
 from gcamccl.model.inputs import prepare
@@ -19,7 +20,6 @@ from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json
 
 BATCH = {"cpu": 8, "cuda": 64}  # people per pass; 0.1 GB of activations each 8 at 264 ROIs
-GREY_VALUES = 256
 CLASSES = ("low", "high")
 
 
@@ -85,80 +85,122 @@ def layer_of(branch, view, settings):
     return layer
 
 
-def grey_histogram(maps):
-    """Histogram of grey values, map by map relative to its maximum (paper, Fig. 4).
+class Attribution:
+    """One replicate's network with all that its maps need, for people in batches.
 
     Parameters
     ----------
-    maps : Tensor (people, values)
-
-    Returns
-    -------
-    ndarray of int64 (256,)
-        Counts of ``round(255 |value| / max |value|)``, added up over people; all-zero maps are left out.
-    """
-    size = maps.abs()
-    peak = size.amax(1, keepdim=True)
-    kept = peak[:, 0] > 0
-    grey = (size[kept] / peak[kept] * (GREY_VALUES - 1)).round().long()
-    return torch.bincount(grey.flatten(), minlength=GREY_VALUES).cpu().numpy()
-
-
-def replicate_maps(model, inputs, rows, labels, settings, device="cpu"):
-    """All maps of one replicate's held-out people.
-
-    Parameters
-    ----------
-    model : CCL
+    model : gcamccl.model.network.CCL
         In evaluation mode, on `device`.
     inputs : dict of str to Tensor
         As `gcamccl.model.inputs.prepare` returns them: everybody.
-    rows : ndarray of int
-        The held-out people.
-    labels : ndarray of int (n,)
-        Everybody's label in this replicate.
+    train_rows : ndarray of int
+        The training people, whose mean input stands for no information.
     settings : dict
         The config section ``activation``.
-    device : str
+    device : {"cpu", "cuda"}
 
-    Returns
-    -------
-    maps : dict of str to ndarray of float32 (people, 2, features)
-        ``<method>/<view>``; connections are averaged with their transpose and come once.
-    histograms : dict of str to ndarray of int64 (256,)
-        ``<method>/<view>/<class>``: `grey_histogram` of the class's maps of its own people; the whole symmetric image
-        for connectivity.
+    Attributes
+    ----------
+    model : gcamccl.model.network.CCL
+    means : dict of str to Tensor (1, 1, *inputs)
+        Mean inputs of the training people.
 
     Raises
     ------
     InputError
-        No such layer, or maps that are not finite.
+        No such layer.
     """
-    parts, histograms = defaultdict(list), defaultdict(lambda: np.zeros(GREY_VALUES, dtype=np.int64))
-    for view, branch in model.branches.items():
-        layer = layer_of(branch, view, settings)
-        weights = projection(branch.blocks[:layer], inputs[view].shape[-1])
-        weights = torch.from_numpy(weights).to(device, inputs[view].dtype)
-        for chunk in np.array_split(rows, max(1, -(-len(rows) // BATCH[device]))):
-            x = inputs[view][torch.from_numpy(chunk)].to(device)
-            found = view_maps(branch, x, weights, layer, settings["methods"], settings["score"], settings["relu_on"])
-            for method, values in found.items():
-                image = symmetrise(values) if view == "connectivity" else values
-                flat = connections(image) if view == "connectivity" else image
-                if not torch.isfinite(flat).all():
-                    raise InputError("activation", f"{method} maps of {view} are not finite", "look at the training")
-                parts[f"{method}/{view}"].append(flat.float().cpu().numpy())
-                for label, name in enumerate(CLASSES):
-                    own = torch.from_numpy(labels[chunk] == label).to(device)
-                    histograms[f"{method}/{view}/{name}"] += grey_histogram(image[own, label].flatten(1))
-    return {name: np.concatenate(pieces) for name, pieces in parts.items()}, dict(histograms)
+
+    def __init__(self, model, inputs, train_rows, settings, device="cpu"):
+        self.model, self._inputs, self._settings, self._device = model, inputs, settings, device
+        self._layers, self._weights, self.means = {}, {}, {}
+        for view, branch in model.branches.items():
+            layer = self._layers[view] = layer_of(branch, view, settings)
+            weights = projection(branch.blocks[:layer], inputs[view].shape[-1])
+            self._weights[view] = torch.from_numpy(weights).to(device, inputs[view].dtype)
+            self.means[view] = inputs[view][torch.from_numpy(train_rows)].mean(0, keepdim=True).to(device)
+
+    def maps(self, view, rows, branch=None, methods=None):
+        """Maps of a few people.
+
+        Parameters
+        ----------
+        view : str
+        rows : ndarray of int
+        branch : gcamccl.model.network.Branch, optional
+            Another one than the model's, of the same architecture.
+        methods : list of str, optional
+            None: ``activation.methods``.
+
+        Returns
+        -------
+        dict of str to ndarray of float32 (people, 2, features)
+            Connections are averaged with their transpose and come once.
+
+        Raises
+        ------
+        InputError
+            Maps that are not finite.
+        """
+        settings = self._settings
+        found = view_maps(
+            self.model.branches[view] if branch is None else branch,
+            self.people(view, rows),
+            self._weights[view],
+            self._layers[view],
+            settings["methods"] if methods is None else methods,
+            settings["score"],
+            settings["relu_on"],
+            self.means[view] if settings["baseline"] == "mean" else None,
+            settings["integration_steps"],
+        )
+        result = {}
+        for method, maps in found.items():
+            flat = connections(symmetrise(maps)) if view == "connectivity" else maps
+            if not torch.isfinite(flat).all():
+                raise InputError("activation", f"{method} maps of {view} are not finite", "look at the training")
+            result[method] = flat.float().cpu().numpy()
+        return result
+
+    def people(self, view, rows):
+        """Inputs of a few people, on the device."""
+        return self._inputs[view][torch.from_numpy(rows)].to(self._device)
+
+    def batches(self, rows):
+        """`rows` in pieces that the memory holds."""
+        return np.array_split(rows, max(1, -(-len(rows) // BATCH[self._device])))
 
 
-def shard_maps(cohort, shards, settings, device="cpu", say=lambda text: None):
-    """Maps of every replicate of the shards.
+def people_rows(parts, settings):
+    """Rows of the people to make maps of: the test part, or everybody."""
+    return np.flatnonzero(parts == TEST) if settings["people"] == "test" else np.arange(len(parts))
+
+
+def tensor_shapes(cohort, shards, settings):
+    """Name -> shape of every tensor that the shards' replicates give; ``<replicate:04d>/<method>/<view>``."""
+    features = {"snps": cohort.n_loci}
+    if cohort.n_rois is not None:
+        features["connectivity"] = cohort.n_rois * (cohort.n_rois - 1) // 2
+    shapes = {}
+    for shard in shards:
+        require_views(cohort, shard.settings["views"])
+        for facts in shard.replicates:
+            *_, parts, _ = replicate_parts(cohort, facts["replicate"])
+            people = len(people_rows(parts, settings))
+            for view in shard.settings["views"]:
+                for method in settings["methods"]:
+                    shapes[f"{facts['replicate']:04d}/{method}/{view}"] = (people, 2, features[view])
+    return shapes
+
+
+def write_maps(path, cohort, shards, settings, device="cpu", say=lambda text: None):
+    """Make and write the maps of all replicates of the shards, a batch of people at a time; check those of true labels.
 
     Parameters
     ----------
+    path : Path
+        The file of maps, as `gcamccl.activation.store` reads it.
     cohort : gcamccl.cohort.Cohort
     shards : list of TrainShard
     settings : dict
@@ -169,53 +211,93 @@ def shard_maps(cohort, shards, settings, device="cpu", say=lambda text: None):
 
     Returns
     -------
-    maps : dict of str to ndarray of float32 (people, 2, features)
-        ``<replicate:04d>/<method>/<view>``.
     people : DataFrame
-        ``replicate``, ``row`` (of the maps), ``participant_id``, ``label`` (in that replicate: permuted or not).
-    histograms : dict of str to ndarray of int64 (256,)
-        ``<true|permuted>/<method>/<view>/<class>``, added up over replicates and people.
+        ``replicate``, ``split``, ``permutation``, ``row`` (of the maps), ``participant_id``, ``part`` (train,
+        validation, test), ``label`` (in that replicate: permuted or not).
+    peaks : DataFrame
+        ``replicate``, ``row``, ``method``, ``view``, ``class``, ``peak``: the largest absolute value of each map,
+        which the stored values are relative to; 0: the map is zero everywhere.
+    checks : DataFrame
+        `gcamccl.activation.checks.COLUMNS`; no rows where ``activation.checks`` is off.
+    untrained : dict of str to ndarray of float16 (2, features)
+        ``<replicate:04d>/<method>/<view>``: mean maps of networks without any training, of the same people.
 
     Raises
     ------
     InputError
         A replicate of another cohort, weights that do not fit, no such layer, maps that are not finite.
     """
-    maps, people = {}, []
-    histograms = defaultdict(lambda: np.zeros(GREY_VALUES, dtype=np.int64))
-    n_rois, n_loci = cohort.n_rois, cohort.n_loci
-    for shard in shards:
-        require_views(cohort, shard.settings["views"])
-        for facts in shard.replicates:
+    people, peaks, checks, untrained = [], [], [pd.DataFrame(columns=COLUMNS)], {}
+    with TensorWriter(path, tensor_shapes(cohort, shards, settings)) as writer:
+        for shard, facts in ((one, facts) for one in shards for facts in one.replicates):
             replicate = facts["replicate"]
-            split, permutation, parts, labels = replicate_parts(cohort, replicate)
-            if (split, permutation) != (facts["split"], facts["permutation"]):
-                raise InputError(
-                    shard.models,
-                    f"replicate {replicate} is split {facts['split']}, permutation {facts['permutation']}; in this"
-                    f" cohort it is split {split}, permutation {permutation}",
-                    "give the cohort that it was trained on",
-                )
-            model = storage.load(shard.models, replicate, n_rois, n_loci, shard.settings).to(device)
-            inputs, _ = prepare(cohort.fc, cohort.dosage, np.flatnonzero(parts == TRAIN), shard.settings)
-            rows = np.flatnonzero(parts == TEST)
+            attribution, parts, labels = open_replicate(cohort, shard, facts, settings, device)
+            rows = people_rows(parts, settings)
+            found = {}
             try:
-                found, counts = replicate_maps(model, inputs, rows, labels, settings, device)
+                for view in attribution.model.views:
+                    for chunk in attribution.batches(rows):
+                        for method, maps in attribution.maps(view, chunk).items():
+                            shares, largest = relative(maps)
+                            writer.append(f"{replicate:04d}/{method}/{view}", shares)
+                            found.setdefault((method, view), []).append(largest)
             except InputError as error:
                 raise InputError(f"{error.where}, replicate {replicate}", error.what, error.todo) from None
-            maps.update({f"{replicate:04d}/{name}": values for name, values in found.items()})
-            kind = "permuted" if permutation else "true"
-            for name, count in counts.items():
-                histograms[f"{kind}/{name}"] += count
             people.append(
                 pd.DataFrame(
                     {
                         "replicate": replicate,
+                        "split": facts["split"],
+                        "permutation": facts["permutation"],
                         "row": np.arange(len(rows)),
                         "participant_id": cohort.table["participant_id"].to_numpy()[rows],
+                        "part": np.array(PARTS)[parts[rows]],
                         "label": labels[rows].astype(np.int8),
                     }
                 )
             )
+            if settings["checks"] and not facts["permutation"]:
+                lines, means = replicate_checks(attribution, replicate, np.flatnonzero(parts == TEST), settings["seed"])
+                checks.append(lines)
+                untrained |= {f"{replicate:04d}/{name}": mean for name, mean in means.items()}
+            peaks += [_peak_rows(replicate, *place, np.concatenate(pieces)) for place, pieces in found.items()]
             say(f"replicate {replicate}: {len(rows)} people, {len(found)} kinds of map")
-    return maps, pd.concat(people, ignore_index=True), dict(histograms)
+    tables = [pd.concat(table, ignore_index=True) for table in (people, peaks, checks)]
+    return *tables, untrained
+
+
+def open_replicate(cohort, shard, facts, settings, device="cpu"):
+    """A replicate's network, ready for maps: `Attribution`, everybody's part and label in it.
+
+    Raises
+    ------
+    InputError
+        A replicate of another cohort, weights that do not fit, no such layer.
+    """
+    replicate = facts["replicate"]
+    split, permutation, parts, labels = replicate_parts(cohort, replicate)
+    if (split, permutation) != (facts["split"], facts["permutation"]):
+        raise InputError(
+            shard.models,
+            f"replicate {replicate} is split {facts['split']}, permutation {facts['permutation']}; in this"
+            f" cohort it is split {split}, permutation {permutation}",
+            "give the cohort that it was trained on",
+        )
+    model = storage.load(shard.models, replicate, cohort.n_rois, cohort.n_loci, shard.settings).to(device)
+    train = np.flatnonzero(parts == TRAIN)
+    inputs, _ = prepare(cohort.fc, cohort.dosage, train, shard.settings)
+    return Attribution(model, inputs, train, settings, device), parts, labels
+
+
+def _peak_rows(replicate, method, view, peaks):
+    """Rows of the table of peaks: ndarray (people, 2) -> 2 x people rows."""
+    return pd.DataFrame(
+        {
+            "replicate": replicate,
+            "row": np.repeat(np.arange(len(peaks)), len(CLASSES)),
+            "method": method,
+            "view": view,
+            "class": np.tile(CLASSES, len(peaks)),
+            "peak": peaks.ravel(),
+        }
+    )

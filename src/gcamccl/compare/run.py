@@ -10,10 +10,10 @@ from joblib import Parallel, delayed
 from gcamccl.cohort import TEST, TRAIN
 from gcamccl.cohort_files import replicate_parts
 from gcamccl.compare.classifiers import ON_EMBEDDING, TREE_METHODS, design
-from gcamccl.compare.confounds import available, confound_features
 from gcamccl.compare.features import inner_products, raw_features
 from gcamccl.compare.selection import Scores, fit_predict
 from gcamccl.compare.shards import find_embeddings, read_embedding, read_predictions
+from gcamccl.confounds import available, confound_features
 from gcamccl.model.inputs import fill_missing
 from gcamccl.model.network import VIEWS
 from gcamccl.workflow.errors import InputError

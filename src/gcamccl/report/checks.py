@@ -4,7 +4,8 @@ import numpy as np
 
 from gcamccl import cohort_remarks
 from gcamccl.genotype_qc import relatedness
-from gcamccl.report import comparison, genotypes, scans, statistics
+from gcamccl.report import comparison, genotypes, map_checks, scans, statistics
+from gcamccl.report.names import METHOD_LABELS
 
 # Judgement, not law; the page prints the numbers beside each warning.
 ALIKE = 0.5  # permuted labels select at least this share of what the true labels select
@@ -163,7 +164,6 @@ def _constant_views(predictions):
 
 
 def _activation(results, summaries):
-    from gcamccl.report.figures.heatmaps import METHOD_LABELS
     from gcamccl.report.maps import likeness
 
     lines, alike = [], []
@@ -185,6 +185,9 @@ def _activation(results, summaries):
         for (method, view, name, permuted), part in summaries.items()
         if not permuted and part.n_zero > ZERO_SHARE * (part.n_maps + part.n_zero)
     ]
+    lines += map_checks.remarks(
+        results.tables["activation/checks"], METHOD_LABELS, results.settings("threshold").get("method")
+    )
     if zero:
         lines.append(f"Maps that are zero everywhere were left out. {'; '.join(zero)}.")
     return lines

@@ -16,7 +16,11 @@ OF_MODALITY = {
     "connectivity": ("preprocess", "connectivity"),
     "snps": ("genotype_qc", "impute", "eqtl_filter", "enrichment"),
 }
-TABLE_OF_MODALITY = {"threshold/edges": "connectivity", "threshold/snps": "snps"}
+TABLE_OF_MODALITY = {
+    **dict.fromkeys(("threshold/edges", "threshold/network_pairs"), "connectivity"),
+    **dict.fromkeys(("threshold/snps", "threshold/ld_blocks"), "snps"),
+}
+CALIBRATED = ("selected_calibrated", "q_calibrated", "direction", "stability", "q_linear")
 TEXT = (
     *("participant_id", "genotype_id", "family_id", "relatives", "site", "id", "snp_id", "chrom", "gene", "array"),
     *("genotype_id_1", "genotype_id_2", "family_1", "family_2", "flag", "flags", "text"),
@@ -82,14 +86,20 @@ TABLES = {
         "differences": ("method", "features", "kind", "label", "metric", "difference", "low", "high", "p", "p_holm"),
         "calibration": ("method", "features", "n", "n_people", "p_high", "observed", "low", "high"),
     },
+    "activation": {
+        "checks": ("method", "view", "check", "map_class", "likeness", "other", "shared", "low", "high", "verdict"),
+        "curves": ("view", "method", "check", "level", "map_class", "mean", "sd"),
+    },
     "threshold": {
         "edges": (  # of edges_all.parquet: edges.tsv has only the rows that are selected or significant
             *("class", "roi_a", "roi_b", "name_a", "name_b", "network_a", "network_b"),
-            *("frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"),
+            *("frequency", "frequency_permuted", "selected", "sign", *CALIBRATED, "t", "p", "q"),
         ),
+        "network_pairs": ("network_a", "network_b", "n_edges", "n_high", "n_low", "p", "q"),
+        "ld_blocks": ("chrom", "first", "last", "lead", "n_snps", "n_high", "n_low", "p", "q"),
         "snps": (
             *("class", "snp_id", "chrom", "pos", "genes"),
-            *("frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"),
+            *("frequency", "frequency_permuted", "selected", "sign", *CALIBRATED, "t", "p", "q"),
         ),
         "summary": ("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
     },
@@ -98,11 +108,12 @@ FILES = {"edges": "edges_all.parquet", "qc_fc_edges": "qc_fc.parquet"}  # tables
 ENRICHMENT = ("source", "gene_set", "set_size", "contained", "p", "q", "genes", "p_candidates", "q_candidates")
 NUMBERS = [
     *("frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates"),
+    *("q_calibrated", "direction", "stability", "q_linear"),
     *("t1w_gain", "n_scrubbed", "residual_dof", "median_abs_r", "median_abs_r_by_chance", "share_p_below_0_05", "r"),
     *("kinship", "ibs0", "f", "call_rate", "heterozygosity", "eigenvalue", "variance_share"),
 ]
 FLAGS = [
-    *("selected", "has_connectivity", "has_genotypes", "included"),
+    *("selected", "selected_calibrated", "has_connectivity", "has_genotypes", "included"),
     *("kept", "declared", "far_more", "stands_out"),
 ]
 STAGES = (

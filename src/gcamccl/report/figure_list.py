@@ -9,11 +9,13 @@ from gcamccl.report.figures import (
     flow,
     genotypes,
     heatmaps,
+    map_checks,
     recovery,
     scan_quality,
     scores,
     training,
 )
+from gcamccl.report.names import METHOD_LABELS
 from gcamccl.workflow.artifacts import ROOT
 
 CAPTIONS = ROOT / "workflow" / "report"
@@ -32,6 +34,7 @@ FIGURES = {
     "fig2_maps_low": ("activation", "Fig. 2 counterpart: activation maps, low group"),
     "fig3_maps_high": ("activation", "Fig. 3 counterpart: activation maps, high group"),
     "fig4_histograms": ("activation", "Fig. 4 counterpart: grey values of the maps"),
+    "map_checks": ("activation", "Do the maps depend on what was learned?"),
     "fig5_chords": ("threshold", "Fig. 5 counterpart: selected connections"),
     "fig6_brain": ("threshold", "Fig. 6 counterpart: selected connections in the brain"),
     "snp_frequency": ("threshold", "How often each locus is active"),
@@ -96,6 +99,7 @@ def drawings(results, summaries, planted=None):
         for name, group in (("fig2_maps_low", "low"), ("fig3_maps_high", "high")):
             yield name, heatmaps.activation(summaries, group, networks), _maps_note(summaries, group)
     yield "fig4_histograms", heatmaps.histograms(summaries, "connectivity" if has_scans else "snps"), ""
+    yield "map_checks", map_checks.curves(get("activation/curves")), ""
     if has_scans:
         edges, rois = get("threshold/edges"), get("connectivity/rois")
         yield "fig5_chords", connections.chord(edges, rois), _cap_note(edges)
@@ -141,9 +145,7 @@ def _maps_note(summaries, group):
     for method in ("gradcam", "guided_gradcam"):
         part = summaries.get((method, "connectivity", group, False))
         if part is not None:
-            parts.append(
-                f"{heatmaps.METHOD_LABELS[method]}: {part.n_maps:,} maps, {part.n_zero:,} zero everywhere left out."
-            )
+            parts.append(f"{METHOD_LABELS[method]}: {part.n_maps:,} maps, {part.n_zero:,} zero everywhere left out.")
     return " ".join(parts)
 
 

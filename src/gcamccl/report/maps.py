@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from gcamccl.activation.store import read_maps
 from gcamccl.report.collect import CLASSES
 from gcamccl.shards import cover
 from gcamccl.workflow.errors import InputError
@@ -88,8 +89,9 @@ def summarise(folder, replicates):
     result = {}
     for shard in cover(folder):
         people = pd.read_parquet(shard / "people.parquet").sort_values(["replicate", "row"])
+        people.loc[people["part"] != "test", "label"] = -1
         labels = {number: rows["label"].to_numpy() for number, rows in people.groupby("replicate")}
-        with safe_open(shard / "maps.safetensors", framework="numpy") as tensors:
+        with safe_open(shard / "maps.safetensors", framework="np") as tensors:
             for key in sorted(tensors.keys()):
                 number, method, view = key.split("/")
                 which = permutation.get(int(number))
@@ -97,7 +99,7 @@ def summarise(folder, replicates):
                     raise InputError(shard / "maps.safetensors", f"replicate {number} is not among those trained")
                 if which > 1:
                     continue
-                maps = tensors.get_tensor(key)
+                maps = read_maps(shard / "maps.safetensors", tensors, key)
                 label = labels.get(int(number), np.zeros(0))
                 if len(label) != len(maps):
                     raise InputError(

@@ -84,6 +84,15 @@ NETWORKS = {
     "Cerebellar": "CBL",
     "Uncertain": "UNC",
 }
+# Kinds of maps, in the order of figures and legends.
+METHOD_LABELS = {
+    "gradcam": "Grad-CAM",
+    "guided_gradcam": "guided Grad-CAM",
+    "guided_backprop": "guided backpropagation",
+    "margin_gradient": "margin gradient",
+    "input_x_gradient": "input x gradient",
+    "integrated_gradients": "integrated gradients",
+}
 
 
 def abbreviate(name):

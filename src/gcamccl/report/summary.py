@@ -21,6 +21,7 @@ def sentences(results):
         *([_loci(results)] if results.has("snps") else []),
         *comparison.summary(results),
         *_selection(results),
+        _confirmed(results),
         _univariate(results),
         *(_pathways(results) if results.has("snps") else []),
     ]
@@ -96,6 +97,27 @@ def _selection(results):
 
 def _count(value):
     return "not run" if value != value else f"{value:,.0f}"
+
+
+def _confirmed(results):
+    """What the calibrated selection confirms, with true and with permuted labels."""
+    level = results.settings("threshold").get("fdr_q", 0.1)
+    table = results.tables["threshold/summary"]
+    table = table[table["method"] == "calibrated"]
+    if table.empty:
+        return "Confirmed", "No halvings of the people were run (cohort.halvings: 0).", False
+    found, permuted = [], []
+    for view, what in (("connectivity", "connections"), ("snps", "SNPs")):
+        own = table[table["view"] == view]
+        if len(own):
+            found.append(f"{own['n_selected'].sum():,.0f} of {own['n_features'].iloc[0]:,} {what}")
+            permuted.append(f"{_count(own['n_selected_permuted'].sum(skipna=False))} {what}")
+    text = (
+        f"Named by the network on one half of the people and confirmed by the other half, over "
+        f"{table['n_maps'].iloc[0] // 2} halvings, at a false-discovery rate of {level:g}: {' and '.join(found)} "
+        f"(permuted labels: {' and '.join(permuted)})."
+    )
+    return "Confirmed", text, False
 
 
 def _univariate(results):

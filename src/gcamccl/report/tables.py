@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gcamccl.report import comparison, genotypes, statistics, truth_genotypes
-from gcamccl.report.names import network_short, plain_reasons
+from gcamccl.report import comparison, genotypes, map_checks, statistics, truth_genotypes
+from gcamccl.report.names import METHOD_LABELS, network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
 EVIDENCE = ["eqtl_variants", "eqtl_match", "eqtl_genes", "imputed_from"]  # of the loci; only in the file
@@ -26,6 +26,11 @@ HEADINGS = {
     "n_features": "features",
     "n_all_zero_maps": "maps zero everywhere",
     "n_maps": "maps",
+    "selected_calibrated": "confirmed",
+    "q_calibrated": "q, calibrated",
+    "q_linear": "q, linear",
+    "n_high": "confirmed, larger in high",
+    "n_low": "confirmed, larger in low",
     "p_candidates": "p, candidate genes",
     "q_candidates": "q, candidate genes",
     "set_size_candidates": "set size, candidate genes",
@@ -98,15 +103,20 @@ TITLES = {
     "differences": ("compare", "gCAM-CCL minus every other row, paired by split"),
     "calibration": ("compare", "Calibration of the probabilities"),
     "metrics": ("compare", "Every split and permutation"),
-    "selection": ("threshold", "How much the rule selects, with the labels and with permuted ones"),
-    "edges": ("threshold", "Connections selected by the rule or significant by themselves"),
+    "map_checks": ("activation", "Do the maps depend on what was learned, on the labels, on the group?"),
+    "selection": ("threshold", "How much is selected, with the labels and with permuted ones"),
+    "edges": ("threshold", "Connections confirmed, selected by the rule or significant by themselves"),
+    "network_pairs": ("threshold", "Pairs of networks whose connections differ, taken together"),
     "snps": ("threshold", "SNPs"),
+    "ld_blocks": ("threshold", "LD blocks whose SNPs differ, taken together"),
     "planted": ("simulate", "Planted and found"),
     "genotype_faults": ("simulate", "Faults planted into the SNP arrays, and what became of them"),
 }
 FEATURES = (
-    "Selected ones first, then by frequency and |t|. Sign: 1 where a larger value speaks for the group, -1 against it. "
-    "t, p and q: univariate test, t positive where the high group is larger."
+    "Confirmed ones first, then those of the paper's rule. Confirmed: calibrated q of at most the level, larger in the "
+    "group; direction 1 larger in high, -1 in low; stability: share of the halves that nominate it in that direction; "
+    "q, linear: the same with a linear model for nominator. Sign: 1 where a larger value speaks for the group by the "
+    "map, -1 against it. t, p and q: univariate test, t positive where the high group is larger."
 )
 NOTES = {
     "scan_quality": "Each raw scan and fMRIPrep output has a page of pictures in the stage preprocess (*_qc.png).",
@@ -132,7 +142,15 @@ NOTES = {
         "people of all splits, intervals clustered by person. The file has the bins of the figure."
     ),
     "replicates": "Permutation 0: the true labels. Epochs count from 0 here, from 1 in text and figure.",
-    "selection": "n/a: no permuted labels were run.",
+    "map_checks": (
+        "Likeness: Spearman's rho of mean |map| between splits; shared: likeness to the maps compared with over "
+        "likeness to each other, which passes up to activation.max_shared (upper bound). Deletion: fall of the margin, "
+        "mean over 1 to 50 % of the features deleted; passes where random order surely lowers it less."
+    ),
+    "selection": (
+        "Calibrated: confirmed by people whom the nominating network has not seen (calibrated_linear: a linear model "
+        "nominates); maps: halves. n/a: no permuted labels were run."
+    ),
     "edges": FEATURES,
     "snps": FEATURES,
     "enrichment": "p and q against all genes of the sets; beside them against the genes that could have been selected.",
@@ -195,6 +213,7 @@ def build(results, planted=None):
         "differences": get("compare/differences"),
         "calibration": get("compare/calibration"),
         "metrics": get("compare/metrics"),
+        "map_checks": get("activation/checks"),
         "selection": get("threshold/summary"),
         **{f"enrichment_{name}": table for name, table in results.enrichment.items()},
     }
@@ -213,6 +232,7 @@ def build(results, planted=None):
         "calibration": comparison.calibration_for_page(get("compare/table3")),
         **{name: part for name, (_, part) in (of_scans | of_genotypes).items()},
         "people": people_for_page(people),
+        "map_checks": map_checks.for_page(get("activation/checks"), METHOD_LABELS),
     }
     made = []
     for name, table in full.items():
@@ -231,6 +251,7 @@ def _of_scans(results, level):
         "excluded": (excluded, excluded_for_page(excluded)),
         "qc_fc": (qc_fc, qc_fc.dropna(axis=1)),
         "edges": (edges, edges_for_page(edges)),
+        "network_pairs": (get("threshold/network_pairs"),) * 2,
     }
 
 
@@ -247,7 +268,7 @@ def _of_genotypes(results):
     found["imputation"] = (results.impute, results.impute.filter(regex=IMPUTATION_SHOWN))
     found["loci_attrition"] = (get("eqtl_filter/attrition"),) * 2
     found["loci"] = (loci, loci.drop(columns=EVIDENCE, errors="ignore"))
-    return found | {"snps": (snps, snps)}
+    return found | {"snps": (snps, snps), "ld_blocks": (get("threshold/ld_blocks"),) * 2}
 
 
 def people_for_page(people):
@@ -264,8 +285,8 @@ def about(name):
 
 
 def worth_naming(edges, fdr_q):
-    """Connections selected by the rule or significant in the univariate test: the others only fill files."""
-    return edges[edges["selected"] | (edges["q"] <= fdr_q)]
+    """Connections selected either way or significant in the univariate test: the others only fill files."""
+    return edges[edges["selected"] | edges["selected_calibrated"] | (edges["q"] <= fdr_q)]
 
 
 def edges_for_page(edges):
@@ -276,7 +297,8 @@ def edges_for_page(edges):
         shown[f"ROI {end}"] = [f"{name} {roi}" for name, roi in zip(names, rois, strict=True)]
     ends = zip(edges["network_a"].head(MAX_ROWS), edges["network_b"].head(MAX_ROWS), strict=True)
     shown["networks"] = [f"{network_short(a)}, {network_short(b)}" for a, b in ends]
-    rest = ["frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"]
+    rest = ["selected_calibrated", "q_calibrated", "direction", "stability", "q_linear"]
+    rest += ["frequency", "frequency_permuted", "selected", "sign", "t", "p", "q"]
     return pd.concat([shown, edges[rest].head(MAX_ROWS)], axis=1)
 
 
@@ -288,11 +310,13 @@ def excluded_for_page(excluded):
 
 
 def strongest_first(table):
-    """Features in the order of the page: selected, then by frequency, then by absolute t."""
+    """Features in the order of the page: by the calibrated selection, the rule, calibrated q, frequency, absolute t."""
     keys = [
         -table["t"].abs().fillna(-1).to_numpy(),
         -table["frequency"].fillna(-1).to_numpy(),
+        table["q_calibrated"].fillna(1).to_numpy(),
         ~table["selected"].to_numpy(),
+        ~table["selected_calibrated"].to_numpy(),
     ]
     return table.iloc[np.lexsort(keys)]
 

@@ -18,11 +18,12 @@ COLUMNS = (
 )
 GENE_SET = ("what", "class", "rule", "rank", "n_tested", "p", "q", "contained")
 PAPER = "paper's rule"
+CALIBRATED = "calibrated q"
 UNIVARIATE = "univariate q"
 
 
 def recovery(results, fdr_q):
-    """Precision and recall of the paper's rule and of univariate tests against the planted truth.
+    """Precision and recall of the paper's rule, the calibrated selection and univariate tests.
 
     Parameters
     ----------
@@ -40,11 +41,12 @@ def recovery(results, fdr_q):
         (hypergeometric: as many hits by a blind choice of as many); for the gene set its rank by p, n_tested, p, q,
         contained.
 
-        ``any`` counts a feature once whichever class it is in and whatever its direction. Univariate connections
-        belong to the class in which they are stronger (sign of t, high minus low). By the paper's rule the map of
-        either class may point at a connection of either kind, since ``sign`` -1 says that a larger value speaks
-        against the class. So there the planted ones of a class are all planted connections, and a hit is one whose
-        stated direction is right (sign 0 states none); p_chance ignores direction and is thus an upper bound.
+        ``any`` counts a feature once whichever class it is in and whatever its direction. Univariate and confirmed
+        connections belong to the class in which they are stronger (sign of t, high minus low; direction). By the
+        paper's rule the map of either class may point at a connection of either kind, since ``sign`` -1 says that a
+        larger value speaks against the class. So there the planted ones of a class are all planted connections, and a
+        hit is one whose stated direction is right (sign 0 states none); p_chance ignores direction and is thus an
+        upper bound.
         SNPs have no planted class, so they are counted as ``any`` and, for the paper's rule, per class too.
     """
     truth = results.truth
@@ -78,9 +80,10 @@ def _snps_and_genes(results, snps, fdr_q):
     chosen = {name: set(found) for name, found in results.genes.items()}
     chosen["any"] = set().union(*chosen.values())
     rows += [_row("genes", name, PAPER, candidates | chosen["any"], genes, found) for name, found in chosen.items()]
-    significant = snps[snps["q"] <= fdr_q]["genes"].dropna()
-    found = {gene for cell in significant for gene in str(cell).split(",")}
-    rows.append(_row("genes", "any", UNIVARIATE, candidates, genes, found))
+    for rule, column in ((CALIBRATED, "q_calibrated"), (UNIVARIATE, "q")):
+        significant = snps[snps[column] <= fdr_q]["genes"].dropna()
+        found = {gene for cell in significant for gene in str(cell).split(",")}
+        rows.append(_row("genes", "any", rule, candidates, genes, found))
     return rows + _gene_set_rows(results)
 
 
@@ -97,11 +100,12 @@ def _rows(what, table, names, planted, fdr_q, by_sign):
         hits = set(names[own & right]) if by_sign else None
         rows.append(_row(what, name, PAPER, everything, planted["any" if by_sign else name], found, hits))
     rows.append(_row(what, "any", PAPER, everything, planted["any"], union))
-    significant = table["q"] <= fdr_q
-    if by_sign:
-        for name, stronger in (("low", table["t"] < 0), ("high", table["t"] > 0)):
-            rows.append(_row(what, name, UNIVARIATE, everything, planted[name], set(names[significant & stronger])))
-    rows.append(_row(what, "any", UNIVARIATE, everything, planted["any"], set(names[significant])))
+    for rule, column, way in ((CALIBRATED, "q_calibrated", "direction"), (UNIVARIATE, "q", "t")):
+        significant = table[column] <= fdr_q
+        if by_sign:
+            for name, stronger in (("low", table[way] < 0), ("high", table[way] > 0)):
+                rows.append(_row(what, name, rule, everything, planted[name], set(names[significant & stronger])))
+        rows.append(_row(what, "any", rule, everything, planted["any"], set(names[significant])))
     return rows
 
 

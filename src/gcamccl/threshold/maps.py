@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
 
+from gcamccl.activation.store import read_maps
 from gcamccl.shards import check_distinct, shard_folders
 from gcamccl.threshold.rule import empty_tally, tally
 from gcamccl.workflow.errors import InputError
@@ -21,7 +21,8 @@ class Shard:
     file : Path
         ``maps.safetensors``.
     labels : dict of int to ndarray of int
-        Replicate -> class of each person, in the order of the maps' first axis.
+        Replicate -> class of each person, in the order of the maps' first axis; -1: not in the test part, whose maps
+        are not looked at.
     methods : tuple of str
     views : tuple of str
     """
@@ -68,6 +69,7 @@ def _read_shard(place):
         if not path.exists():
             raise InputError(path, "no such file", "run the activation stage again")
     people = pd.read_parquet(people_file).sort_values(["replicate", "row"])
+    people.loc[people["part"] != "test", "label"] = -1
     labels = {int(replicate): rows["label"].to_numpy() for replicate, rows in people.groupby("replicate")}
     try:
         with safe_open(str(file), framework="np") as maps:
@@ -104,15 +106,13 @@ def tallies(shards, method, view, n_permutations, n_features, max_fraction):
         with safe_open(str(shard.file), framework="np") as file:
             for replicate, labels in shard.labels.items():
                 name = f"{replicate:04d}/{method}/{view}"
-                maps = file.get_tensor(name)
+                maps = read_maps(shard.file, file, name)
                 if maps.shape[1:] != (2, n_features):
                     raise InputError(
                         shard.file,
                         f"{name} has shape {maps.shape}, expected ({len(labels)}, 2, {n_features})",
                         "give the cohort that the maps were made from",
                     )
-                if not np.isfinite(maps).all():
-                    raise InputError(shard.file, f"{name} holds values that are not finite", "run activation again")
                 for label in (0, 1):
                     key = (replicate % n_permutations, label)
                     counts = tally(maps[labels == label, label], max_fraction)

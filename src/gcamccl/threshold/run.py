@@ -8,7 +8,9 @@ import pandas as pd
 from gcamccl.cohort import Cohort
 from gcamccl.cohort_files import input_files as cohort_files
 from gcamccl.cohort_files import read_cohort
-from gcamccl.threshold import maps, tables
+from gcamccl.confounds import ALL, available
+from gcamccl.threshold import calibrated, maps, tables
+from gcamccl.threshold.confirm import Confirmation
 from gcamccl.threshold.univariate import bh, t_test
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
@@ -93,8 +95,8 @@ def edge_tests(fc, labels):
     return tuple(np.concatenate(part) if parts else np.empty(0) for part in zip(*parts, strict=True))
 
 
-def run(inputs, shards, settings, say=lambda text: None):
-    """Apply the rule and the univariate tests.
+def run(inputs, shards, settings, halves=None, say=lambda text: None):
+    """Apply the rule, the calibrated selection and the univariate tests.
 
     Parameters
     ----------
@@ -102,19 +104,21 @@ def run(inputs, shards, settings, say=lambda text: None):
     shards : list of gcamccl.threshold.maps.Shard
     settings : dict
         The config section ``threshold``.
+    halves : gcamccl.threshold.calibrated.Halves, optional
+        None: no calibrated selection.
     say : callable
         Takes a line of progress.
 
     Returns
     -------
     dict
-        ``edges`` (all 2 E rows), ``snps``, ``summary``: DataFrames; ``genes``: dict of group to list of str. Those of
-        a modality that the study lacks are None (``genes``: empty).
+        ``edges`` (all 2 E rows), ``snps``, ``network_pairs``, ``ld_blocks``, ``summary``: DataFrames; ``genes``: dict
+        of group to list of str. Those of a modality that the study lacks are None (``genes``: empty).
 
     Raises
     ------
     InputError
-        ``threshold.method`` is not among the maps.
+        ``threshold.method`` is not among the maps; nominations of another cohort.
     """
     method = settings["method"]
     if method not in shards[0].methods:
@@ -124,31 +128,70 @@ def run(inputs, shards, settings, say=lambda text: None):
             f"add it to activation.methods or choose one of {', '.join(shards[0].methods)}",
         )
     cohort, labels = inputs.cohort, inputs.cohort.labels
-    sizes, tests = {}, {}
+    tests = {}
     if inputs.rois is not None:
-        sizes["connectivity"] = len(inputs.rois) * (len(inputs.rois) - 1) // 2
         tests["connectivity"] = edge_tests(cohort.fc, labels[0])
     if inputs.snps is not None:
-        sizes["snps"], tests["snps"] = len(inputs.snps), t_test(cohort.dosage, labels[0])
-    summary, features = [], {}
-    for view, n_features in sizes.items():
-        t, p = tests[view]
+        tests["snps"] = t_test(cohort.dosage, labels[0])
+    summary, features, confirmations = [], {}, {}
+    for view, (t, p) in tests.items():
         q = bh(p)
         # A view the network was not given has no maps: frequencies are missing, the univariate tests stay.
         counted = {}
         for one in shards[0].methods if view in shards[0].views else ():
-            counted = maps.tallies(shards, one, view, len(labels), n_features, settings["max_fraction"])
-            summary += tables.summary_rows(counted, one, view, n_features, settings["min_frequency"])
-            if one == method:
-                features[view] = tables.feature_table(counted, one, t, p, q, settings["min_frequency"])
-        if view not in features:
-            features[view] = tables.feature_table({}, method, t, p, q, settings["min_frequency"])
+            found = maps.tallies(shards, one, view, len(labels), len(t), settings["max_fraction"])
+            summary += tables.summary_rows(found, one, view, len(t), settings["min_frequency"])
+            counted = found if one == method else counted
+        confirmations[view] = {}
+        if halves is not None and view in shards[0].views:
+            confirmations[view], rows = confirm(halves, view, settings, say)
+            summary += rows
+        features[view] = tables.feature_table(counted, method, (t, p, q), settings, confirmations[view])
         n_found = int((q <= settings["fdr_q"]).sum())
-        say(f"{view}: {n_found} of {n_features} with a univariate q <= {settings['fdr_q']:g}")
-    found = {"edges": None, "snps": None, "summary": pd.DataFrame(summary), "genes": {}}
+        say(f"{view}: {n_found} of {len(t)} with a univariate q <= {settings['fdr_q']:g}")
+    result = {"edges": None, "snps": None, "network_pairs": None, "ld_blocks": None, "genes": {}}
+    result["summary"] = pd.DataFrame(summary)
+    level = settings["fdr_q"]
     if "connectivity" in features:
-        found["edges"] = tables.edge_table(features["connectivity"], inputs.rois)
+        result["edges"] = tables.edge_table(features["connectivity"], inputs.rois)
+        network = confirmations["connectivity"].get("network", nothing_confirmed(len(tests["connectivity"][0])))
+        result["network_pairs"] = tables.network_pairs(network, inputs.rois, level)
     if "snps" in features:
-        snps = found["snps"] = tables.snp_table(features["snps"], inputs.snps)
-        found["genes"] = {group: tables.selected_genes(snps, inputs.snp_gene, group) for group in tables.CLASSES}
-    return found
+        snps = result["snps"] = tables.snp_table(features["snps"], inputs.snps)
+        result["genes"] = {group: tables.selected_genes(snps, inputs.snp_gene, group) for group in tables.CLASSES}
+        network = confirmations["snps"].get("network", nothing_confirmed(len(tests["snps"][0])))
+        where = inputs.snps["chrom"].to_numpy(), inputs.snps["pos"].to_numpy()
+        block = calibrated.ld_blocks(cohort.dosage, *where, settings["min_ld_r2"])
+        result["ld_blocks"] = tables.ld_blocks(network, inputs.snps, block, level)
+    return result
+
+
+def confirm(halves, view, settings, say=lambda text: None):
+    """The calibrated selection of a view, by each nominator, with the true and with permuted labels.
+
+    Returns
+    -------
+    dict of str to gcamccl.threshold.confirm.Confirmation
+        Nominator -> selection with the true labels.
+    list of dict
+        Rows of the summary.
+    """
+    true, rows = {}, []
+    columns = available(halves.cohort.table, settings["covariates"], say).get(ALL, [])
+    say(f"{view}: confirming tests adjust for {', '.join(columns) or 'nothing'}")
+    for nominator in calibrated.NOMINATORS:
+        every = [calibrated.select(halves, view, row, settings, nominator) for row in range(len(halves.cohort.labels))]
+        true[nominator] = every[0]
+        rows += tables.calibrated_rows(
+            every[0], every[1:], nominator, view, settings["fdr_q"], len(halves.cohort.splits)
+        )
+        counts = [int((one.q <= settings["fdr_q"]).sum()) for one in every]
+        permuted = f", with permuted labels {', '.join(map(str, counts[1:]))}" if counts[1:] else ""
+        say(f"{view}: {counts[0]} confirmed of those that the {nominator} model nominates{permuted}")
+    return true, rows
+
+
+def nothing_confirmed(size):
+    """What no halves say of so many features."""
+    nothing = np.zeros(size)
+    return Confirmation(np.ones(size), np.ones(size), nothing.astype(np.int8), nothing)

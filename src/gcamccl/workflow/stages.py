@@ -112,13 +112,13 @@ STAGES = (
     ),
     Stage(
         "activation",
-        "Grad-CAM, guided backpropagation and guided Grad-CAM per person and class",
+        "Grad-CAM, guided backpropagation and guided Grad-CAM per person and class, and checks of them",
         needs=("cohort", "train"),
-        scripts=("activation",),
+        scripts=("activation", "activation_checks", "activation_nominate"),
     ),
     Stage(
         "threshold",
-        "the paper's selection rule, with univariate tests beside it",
+        "the paper's selection rule, beside it a calibrated selection and univariate tests",
         needs=("cohort", "connectivity", "eqtl_filter", "activation"),
         scripts=("threshold",),
     ),

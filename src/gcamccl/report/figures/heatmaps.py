@@ -4,15 +4,7 @@ import numpy as np
 
 from gcamccl.report.figures import style
 from gcamccl.report.maps import GREY_LEVELS, HISTOGRAM_BINS, likeness, square
-from gcamccl.report.names import network_order, network_short
-
-METHOD_LABELS = {
-    "gradcam": "Grad-CAM",
-    "guided_gradcam": "guided Grad-CAM",
-    "guided_backprop": "guided backpropagation",
-    "margin_gradient": "margin gradient",
-}
-
+from gcamccl.report.names import METHOD_LABELS, network_order, network_short
 
 NOTHING = "No map was made, or all are zero everywhere."
 

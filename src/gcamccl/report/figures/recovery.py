@@ -4,7 +4,11 @@ import numpy as np
 
 from gcamccl.report.figures import style
 
-RULES = {"paper's rule": "o", "univariate q": "D"}
+RULES = {
+    "paper's rule": ("o", style.COLOURS["high"]),
+    "calibrated q": ("s", style.COLOURS["accent"]),
+    "univariate q": ("D", style.COLOURS["low"]),
+}
 
 
 def panel(planted):
@@ -22,14 +26,13 @@ def panel(planted):
         return style.message("Nothing was planted in this study.")
     drawing, axes = style.figure(7.2, 0.36 * len(rows) + 1.4, columns=2, sharey=True)
     for axis, measure in zip(axes, ("precision", "recall"), strict=True):
-        for rule, marker in RULES.items():
+        for rule, (marker, colour) in RULES.items():
             own = table[table["rule"] == rule]
             found = [own[(own["what"] == what) & (own["class"] == name)] for what, name in rows]
             values = [float(part[measure].iloc[0]) if len(part) else np.nan for part in found]
-            colour = style.COLOURS["high"] if rule == "paper's rule" else style.COLOURS["low"]
             axis.plot(values, np.arange(len(rows)), marker, ms=7, color=colour, mec="black", mew=0.6, ls="", label=rule)
         if measure == "precision":
-            # both rules of a row: they can have different planted features
+            # all rules of a row: they can have different planted features
             places = [rows.index(pair) for pair in zip(table["what"], table["class"], strict=True)]
             base = table["base_rate"].astype(float)
             axis.plot(base, places, "|", ms=14, mew=1.8, color="black", label="share planted (chance)")
@@ -42,5 +45,5 @@ def panel(planted):
     )
     axes[0].set_ylim(len(rows) - 0.5, -0.5)
     handles, labels = axes[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    drawing.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
     return drawing
