@@ -20,6 +20,8 @@ from gcamccl.workflow.errors import InputError
 
 MIDDLE = "score between the groups"
 COMPONENTS = tuple(f"pc{number}" for number in range(1, 6))
+# What a network's replicates are numbered by.
+SPLITS, HALVINGS = "splits", "halvings"
 CONFOUNDS = ("mean_fd_mm", "max_translation_mm")
 COHORT_COLUMNS = (
     "participant_id",
@@ -74,6 +76,11 @@ class Cohort:
     halvings: np.ndarray | None = None
 
     @property
+    def parts(self):
+        """`HALVINGS` where they stand in for the splits (`gcamccl.cohort_files.for_confirmation`), else `SPLITS`."""
+        return HALVINGS if self.splits is self.halvings else SPLITS
+
+    @property
     def n_rois(self):
         """Number of ROIs; None without scans."""
         return None if self.fc is None else self.fc.shape[1]
@@ -82,6 +89,23 @@ class Cohort:
     def n_loci(self):
         """Number of loci; None without genotypes."""
         return None if self.dosage is None else self.dosage.shape[1]
+
+
+def relatives(table):
+    """Who is related: people of one number are.
+
+    Parameters
+    ----------
+    table : DataFrame (n rows)
+        The cohort's; its column ``relatives`` counts, where there is none ``family_id``.
+
+    Returns
+    -------
+    ndarray of int (n,)
+    """
+    named = "relatives" in table and table["relatives"].notna().any()
+    unit = pd.factorize(table["relatives" if named else "family_id"])[0]  # -1: missing
+    return np.where(unit < 0, len(table) + np.arange(len(table)), unit)
 
 
 def availability(participants, scanned, genotyped, excluded=None, dropped=None):

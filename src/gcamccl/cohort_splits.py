@@ -174,6 +174,7 @@ def halving(labels, validation_share, rng, units=None):
             if len(people) < needed:
                 raise InputError("cohort", "relatives leave a half with too few people of one group", todo)
             validation = max(FEWEST[VALIDATION], round(validation_share * len(people)))
+            validation = min(validation, len(people) - FEWEST[TRAIN])
             row[people], row[people[:validation]] = TRAIN, VALIDATION
     return rows
 

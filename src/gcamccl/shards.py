@@ -84,7 +84,7 @@ def check_distinct(replicates):
     Parameters
     ----------
     replicates : iterable of tuple
-        ``(file, replicate)``.
+        ``(file, replicate)``, or what else may be in one file only.
 
     Raises
     ------

@@ -135,11 +135,14 @@ def planted(shared, splits=8, features=2000, noise=1.0, seed=0):
 
 
 def both(maps):
-    return np.stack([maps, maps], axis=1)
+    """Of both classes: not quite equal, since equal ones are not compared with each other."""
+    return np.stack([maps, maps + 1e-6 * np.arange(maps.shape[1])], axis=1)
 
 
 def lines_of(true, permuted=None, untrained=None):
-    return pd.DataFrame(verdicts.map_checks(true, permuted, untrained, 0.5)).set_index(["check", "map_class"])
+    columns = ["check", "map_class", "likeness", "verdict"]
+    lines = pd.DataFrame(verdicts.map_checks(true, permuted, untrained, 0.5))
+    return (lines if len(lines) else pd.DataFrame(columns=columns)).set_index(["check", "map_class"])
 
 
 def test_maps_that_change_without_training_pass_and_maps_that_stay_fail():
@@ -164,7 +167,8 @@ def test_maps_that_differ_between_classes_are_specific():
     table = lines_of(np.stack([low, high], axis=1))
     assert set(table.index.get_level_values("check")) == {"other_class"}, "no permutations, no untrained networks"
     assert (table["verdict"] == "passes").all()
-    assert (lines_of(both(low))["verdict"] == "fails").all()
+    nearly = np.stack([low, low + 0.01 * high], axis=1)
+    assert (lines_of(nearly)["verdict"] == "fails").all()
 
 
 def test_maps_without_anything_in_common_are_not_judged():
@@ -175,13 +179,19 @@ def test_maps_without_anything_in_common_are_not_judged():
     assert (lines_of(constant, permuted=constant)["verdict"] == "nothing to judge").all()
 
 
-def test_few_splits_have_no_interval():
+def test_few_splits_have_no_interval_and_no_verdict():
     maps, others = planted(0.0, splits=2)
-    line = lines_of(both(maps), untrained=both(others)).loc["untrained", "high"]
-    assert np.isnan(line["low"])
-    assert line["verdict"] == "passes"
-    one = lines_of(both(maps[:1]), untrained=both(others[:1])).loc["untrained", "high"]
-    assert one["verdict"] == "nothing to judge"
+    for splits in (1, 2):
+        line = lines_of(both(maps[:splits]), untrained=both(others[:splits])).loc["untrained", "high"]
+        assert np.isnan(line["low"])
+        assert line["verdict"] == "nothing to judge"
+    few = curves({"a": 0.8, "random": 0.2}).query("replicate < 2")
+    assert verdicts.deletion_lines(few)[0]["verdict"] == "nothing to judge"
+
+
+def test_maps_that_differ_in_their_sign_only_are_not_checked_against_the_other_class():
+    maps, _ = planted(0.0)
+    assert lines_of(np.stack([-maps, maps], axis=1)).empty
 
 
 def test_the_jackknife_of_a_mean_is_its_t_interval():

@@ -16,12 +16,12 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from tiny_cohort import tiny_cohort
 
-from gcamccl.cohort import TRAIN, VALIDATION
+from gcamccl.cohort import TRAIN, VALIDATION, relatives
 from gcamccl.compare import classifiers
 from gcamccl.compare.calibration import platt
 from gcamccl.compare.classifiers import LOGISTIC_PENALTIES, ON_EMBEDDING, design, outcomes
 from gcamccl.compare.features import coordinates, inner_products, raw_features, standardise
-from gcamccl.compare.run import predictions, relatives
+from gcamccl.compare.run import predictions
 from gcamccl.compare.selection import FOLDS, SELECTIONS, fit_predict, inner_folds, merit
 from gcamccl.compare.trees import cut_probabilities
 from gcamccl.train.replicates import train_replicates

@@ -8,7 +8,7 @@ from tiny_cohort import tiny_cohort
 
 from gcamccl.cohort import TEST, VALIDATION, halving
 from gcamccl.threshold import calibrated
-from gcamccl.threshold.confirm import SAFETY, adjusted_t, cauchy, combine, confirmed, groups, one_sided
+from gcamccl.threshold.confirm import SAFETY, adjusted_t, cauchy, combine, confirmed, groups, household_means, one_sided
 
 SETTINGS = {"covariates": [], "nominate_share": 0.25, "fdr_q": 0.1}
 
@@ -97,6 +97,8 @@ def test_combine_keeps_direction_stability_and_order():
     assert found.direction.tolist() == [1, -1, 0, -1]
     np.testing.assert_allclose(found.stability, [0.75, 0.25, 0, 0.25])
     assert found.p[0] == pytest.approx(SAFETY * cauchy(p[:, :1])[0])
+    # A half speaks for its own direction only: the third one's, not the one that two others named in vain.
+    assert found.p[1] == pytest.approx(SAFETY * cauchy(np.array([[1], [1], [1e-3], [1]]))[0])
     assert found.p[2] == found.q[2] == 1
     np.testing.assert_allclose(found.q, stats.false_discovery_control(found.p))
 
@@ -168,6 +170,55 @@ def test_planted_features_are_found_with_the_false_discovery_rate_promised():
     assert np.mean(false) <= 0.1
     assert np.mean(share) >= 0.5
     assert np.std(share) < 0.3
+
+
+def test_halves_that_name_the_wrong_direction_do_not_lend_it_to_the_one_that_is_right():
+    rng = np.random.default_rng(13)
+    labels = np.tile([0, 1], 60)
+    wrong = 0
+    for _ in range(20):
+        values = rng.normal(size=(120, 30))
+        values[:, 0] -= 1.5 * labels  # lower in high
+        importance = np.zeros(30)
+        found = []
+        for half in range(8):
+            importance[0] = -1 if half == 0 else 1
+            rows = rng.permutation(120)[:60]
+            found.append(confirmed(importance, lambda features, v=values: v[:, features], labels, rows, None, 0.2))
+        result = combine(*(np.stack(part) for part in zip(*found, strict=True)))
+        wrong += result.q[0] <= 0.1 and result.direction[0] == 1
+    assert wrong == 0
+
+
+def test_relatives_of_one_group_count_once():
+    rng = np.random.default_rng(14)
+    pairs, hits = 40, {"related": 0, "single": 0}
+    unit = np.repeat(np.arange(pairs), 2)
+    labels = np.repeat(np.arange(pairs) % 2, 2)
+    for _ in range(400):
+        values = np.repeat(rng.normal(size=(pairs, 1)), 2, axis=0) + 0.3 * rng.normal(size=(2 * pairs, 1))
+        for name, units in (("related", unit), ("single", None)):
+            p, _ = confirmed(np.ones(1), lambda f, v=values: v[:, f], labels, np.arange(2 * pairs), None, 1.0, units)
+            hits[name] += p[0] < 0.05
+    assert hits["related"] <= 32, "5 % of 400, and three standard errors"
+    assert hits["single"] > 40, "as if there were twice as many people"
+    # Means by hand: a pair of one group, one of both groups, a single person; a missing value.
+    cells, group = household_means(
+        np.array([[1.0, np.nan], [3.0, 4.0], [5.0, np.nan], [7.0, 1.0], [9.0, 2.0]]),
+        np.array([0, 0, 0, 1, 1]),
+        np.array([0, 0, 1, 1, 2]),
+    )
+    assert group.tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(cells, [[2, 4], [5, np.nan], [7, 1], [9, 2]])
+
+
+def test_untestable_features_bring_no_evidence():
+    labels = np.tile([0, 1], 20)
+    values = np.column_stack([np.ones(40), np.full(40, np.nan), np.random.default_rng(0).normal(size=40)])
+    p, direction = confirmed(np.ones(3), lambda features: values[:, features], labels, np.arange(40), None, 1.0)
+    assert p[:2].tolist() == [1, 1] and direction.tolist() == [0, 0, 1]
+    p, direction = confirmed(np.zeros(0), lambda features: np.zeros((40, 0)), labels, np.arange(40), None, 0.5)
+    assert len(p) == len(direction) == 0
 
 
 # --- a cohort ---------------------------------------------------------------------------------------------------------
@@ -243,5 +294,9 @@ def test_ld_blocks_and_groups():
     assert [len(set(shuffled[np.isin(order, pair)])) for pair in ([0, 1], [2, 3])] == [1, 1]
     p, q = groups(np.array([1e-4, 0.2, 1, 1, 0.5]), np.array([0, 0, 1, 1, 2]))
     assert p[1] == 1
-    assert p[0] == pytest.approx(cauchy(np.array([[1e-4], [0.2]]))[0])
+    assert p.tolist() == [2e-4, 1, 0.5], "Simes: 2 x 1e-4 / 1 is less than 2 x 0.2 / 2"
     np.testing.assert_allclose(q, stats.false_discovery_control(p))
+    many = np.r_[np.full(5, 1e-3), np.ones(95)]  # as many as are named count, whatever else the group holds
+    assert groups(many, np.zeros(100, int))[0] == pytest.approx(0.02)
+    assert np.isnan(groups(np.full(3, np.nan), np.array([0, 0, 1]))[0]).all(), "no halves"
+    assert [len(part) for part in groups(np.zeros(0), np.zeros(0, int))] == [0, 0]

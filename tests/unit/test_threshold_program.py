@@ -51,8 +51,12 @@ def write_halves(folders, halvings=4, permutations=2):
     shard.mkdir()
     names = [f"{replicate:04d}" for replicate in range(2 * halvings * (1 + permutations))]
     tensors = {f"{name}/{view}": values for name in names for view, values in (("connectivity", edges), ("snps", loci))}
-    save_file(tensors, shard / "nominations.safetensors")
+    write_nominations(shard, tensors)
     return shard
+
+
+def write_nominations(shard, tensors, label_rows=3):
+    save_file(tensors, shard / "nominations.safetensors", {"label_rows": str(label_rows)})
 
 
 def test_what_halves_confirm_is_in_the_tables(tmp_path):
@@ -61,7 +65,9 @@ def test_what_halves_confirm_is_in_the_tables(tmp_path):
     shard = write_halves(folders)
     words = ["--cohort", cohort, "--connectivity", connectivity, "--loci", loci, "--permutations", "2"]
     shards = sorted(activation.glob("replicates-*"))
-    command = [sys.executable, SCRIPT, *words, "--activation", *shards, "--nominations"]
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("nominate_share: 0.25\n")
+    command = [sys.executable, SCRIPT, *words, "--settings", settings, "--activation", *shards, "--nominations"]
     done = subprocess.run([*command, shard, "--out", tmp_path / "out"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (
@@ -85,7 +91,7 @@ def test_what_halves_confirm_is_in_the_tables(tmp_path):
     assert summary["calibrated", "connectivity", "low"] == summary["calibrated", "snps", "high"] == 0
 
 
-@pytest.mark.parametrize("fault", ["broken", "missing", "not finite", "other cohort", "odd"])
+@pytest.mark.parametrize("fault", ["broken", "missing", "not finite", "other cohort", "other permutations", "odd"])
 def test_bad_nominations(tmp_path, fault):
     folders = write_study(tmp_path)
     cohort, connectivity, loci, activation = folders
@@ -97,10 +103,12 @@ def test_bad_nominations(tmp_path, fault):
         (shard / "nominations.safetensors").unlink()
     elif fault == "not finite":
         tensors["0003/snps"][2] = np.nan
-        save_file(tensors, shard / "nominations.safetensors")
+        write_nominations(shard, tensors)
     elif fault == "other cohort":
         tensors["0000/connectivity"] = np.ones(E + 1, np.float32)
-        save_file(tensors, shard / "nominations.safetensors")
+        write_nominations(shard, tensors)
+    elif fault == "other permutations":
+        write_nominations(shard, tensors, label_rows=2)
     else:
         np.save(cohort / "halvings.npy", np.load(cohort / "halvings.npy")[:3])
     words = ["--cohort", cohort, "--connectivity", connectivity, "--loci", loci, "--permutations", "2"]
@@ -113,6 +121,7 @@ def test_bad_nominations(tmp_path, fault):
         "missing": "no nominations.safetensors",
         "not finite": "0003/snps holds values that are not finite",
         "other cohort": "no 0000/connectivity of 28 features",
+        "other permutations": "made with 2 label rows, not 3; give the same --permutations",
         "odd": "halvings.npy: is not pairs of rows",
     }
     assert says[fault] in done.stderr

@@ -22,7 +22,7 @@ def main():
 
         shards = means.read_shards(args.activation)
         run.reads(*(path for shard in shards for path in means.shard_files(shard)))
-        maps, checks = means.read_means(shards, run.say)
+        maps, checks = means.read_means(shards, run.say) if run.settings["checks"] else means.unchecked()
         write_tsv(run.path("checks.tsv"), verdicts.table(maps, checks, run.settings["max_shared"]))
         write_tsv(run.path("curves.tsv"), verdicts.summarise(checks))
 

@@ -40,13 +40,13 @@ def main():
         keep_freed_memory()
         run.reads(*input_files(args.cohort), args.cohort / "halvings.npy")
         cohort = for_confirmation(args.cohort, read_cohort(args.cohort), args.permutations)
-        shards = read_shards(args.train)
+        shards = read_shards(args.train, "halvings")
         run.reads(*(path for shard in shards for path in shard_files(shard.models.parent)))
         device = choose_device(args.device)
         run.facts.update(device_facts(device))
         with full_precision():
             found = nominations(cohort, shards, run.settings, device, run.say)
-        save_file(found, run.path("nominations.safetensors"))
+        save_file(found, run.path("nominations.safetensors"), {"label_rows": str(len(cohort.labels))})
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main():
         if args.nominations:
             run.reads(args.cohort / "halvings.npy", *shard_files(args.nominations))
             cohort = for_confirmation(args.cohort, inputs.cohort, args.permutations)
-            halves = Halves(cohort, read_nominations(args.nominations))
+            halves = Halves(cohort, read_nominations(args.nominations, len(cohort.labels)))
         found = select(inputs, shards, run.settings, halves, run.say)
         of_maps = ~found["summary"]["method"].str.startswith("calibrated")
         for row in found["summary"][of_maps].to_dict("records"):

@@ -54,6 +54,7 @@ def main():
         import pandas as pd
         import torch
 
+        from gcamccl.cohort import HALVINGS, SPLITS
         from gcamccl.cohort_files import for_confirmation, input_files, read_cohort, require_views
         from gcamccl.device import choose_device, device_facts
         from gcamccl.memory import keep_freed_memory
@@ -82,6 +83,8 @@ def main():
             run.say,
             args.cuda_graphs,
         )
+        for result in results:
+            result.facts["parts"] = SPLITS if args.halvings is None else HALVINGS
         storage.save(
             run.path("models.safetensors"),
             {name: tensor for result in results for name, tensor in result.weights.items()},

@@ -18,6 +18,7 @@ from gcamccl.activation.maps import class_scores
 from gcamccl.activation.store import relative
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of the features, deleted
+ATTRIBUTIONS = ("input_x_gradient", "integrated_gradients")
 RANDOM = "random"  # in place of a method: features in random order
 COLUMNS = ("replicate", "view", "method", "check", "level", "map_class", "value")
 
@@ -139,33 +140,45 @@ def deletion(attribution, view, rows, seed):
     -------
     list of dict
         ``method`` (or ``random``), ``check`` ("deletion"), ``level`` (share of the features deleted, as text),
-        ``map_class`` ("said"), ``value``: mean over people of the margin's fall, as a share of the mean margin.
+        ``map_class`` ("said"), ``value``: mean over people of the margin's fall, as a share of the mean margin; people
+        whose map is zero everywhere are left out.
     """
     branch, x, mean = attribution.model.branches[view], attribution.people(view, rows), attribution.means[view]
     margins = _margins(branch, x, attribution.batches(np.arange(len(rows))))
     said = margins.argmax(1)
     start = margins[np.arange(len(rows)), said]
     maps = _all_maps(attribution, view, rows)
-    orders = {method: np.argsort(-values[np.arange(len(rows)), said], axis=1) for method, values in maps.items()}
     features = next(iter(maps.values())).shape[2]
-    rng = np.random.default_rng(seed)
-    orders[RANDOM] = np.argsort(rng.random((len(rows), features)), axis=1)
+    chance = np.random.default_rng(seed).random((len(rows), features))
+    orders = {method: _order(method, values[np.arange(len(rows)), said], chance) for method, values in maps.items()}
+    orders[RANDOM] = np.argsort(chance, axis=1)
     found = []
     for method, order in orders.items():
         for fraction in FRACTIONS:
             gone = torch.from_numpy(order[:, : max(1, round(fraction * features))].copy()).to(x.device)
             left = _margins(branch, _delete(x, mean, gone), attribution.batches(np.arange(len(rows))))
             fall = start - left[np.arange(len(rows)), said]
+            named = maps[method][np.arange(len(rows)), said].any(axis=1) if method in maps else np.ones(len(rows), bool)
+            size = start[named].mean() if named.any() else 0.0
             found.append(
                 {
                     "method": method,
                     "check": "deletion",
                     "level": f"{fraction:g}",
                     "map_class": "said",
-                    "value": float(fall.mean() / start.mean()) if start.mean() > 0 else float("nan"),
+                    "value": float(fall[named].mean() / size) if size > 0 else float("nan"),
                 }
             )
     return found
+
+
+def _order(method, maps, chance):
+    """Features of each person, first the one that the map puts first; equals in random order.
+
+    Attributions say what a feature adds to the score: the largest first. Other maps say how much a feature matters,
+    some of them with a sign for the direction: the largest absolute value first.
+    """
+    return np.lexsort((chance, -(maps if method in ATTRIBUTIONS else np.abs(maps))), axis=1)
 
 
 def _delete(x, mean, gone):

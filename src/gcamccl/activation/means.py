@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
 
+from gcamccl.activation.checks import COLUMNS
 from gcamccl.activation.store import read_maps
 from gcamccl.shards import shard_folders
 from gcamccl.workflow.errors import InputError
@@ -72,6 +73,11 @@ def read_means(shards, say=lambda text: None):
             raise InputError(shard, f"not a safetensors file: {error}", "run the activation stage again") from None
         say(f"{shard.name}: {people['replicate'].nunique()} replicates")
     return {place: _stack(kinds) for place, kinds in found.items()}, pd.concat(checks, ignore_index=True)
+
+
+def unchecked():
+    """What `read_means` returns where nothing is to be checked."""
+    return {}, pd.DataFrame(columns=COLUMNS)
 
 
 def _stack(kinds):

@@ -11,7 +11,7 @@ from gcamccl.activation.checks import COLUMNS, replicate_checks
 from gcamccl.activation.maps import view_maps
 from gcamccl.activation.project import connections, projection, symmetrise
 from gcamccl.activation.store import TensorWriter, relative
-from gcamccl.cohort import PARTS, TEST, TRAIN
+from gcamccl.cohort import PARTS, SPLITS, TEST, TRAIN
 from gcamccl.cohort_files import replicate_parts, require_views
 from gcamccl.model import storage
 from gcamccl.model.inputs import prepare
@@ -47,13 +47,14 @@ def shard_files(folder):
     return [folder / name for name in ("models.safetensors", "replicates.json", "artifact.json")]
 
 
-def read_shards(folders):
+def read_shards(folders, kind="replicates"):
     """Find the training shards.
 
     Parameters
     ----------
     folders : list of Path
-        Shards, or folders that hold ``replicates-*`` shards.
+        Shards, or folders that hold ``<kind>-*`` shards.
+    kind : {"replicates", "halvings"}
 
     Returns
     -------
@@ -65,7 +66,7 @@ def read_shards(folders):
         No shard there, or a broken one; a replicate that occurs twice.
     """
     shards = []
-    for place in shard_folders(folders, "models.safetensors"):
+    for place in shard_folders(folders, "models.safetensors", kind):
         models, facts, record = shard_files(place)
         settings = read_json(record).get("settings")
         if not settings:
@@ -274,7 +275,13 @@ def open_replicate(cohort, shard, facts, settings, device="cpu"):
     InputError
         A replicate of another cohort, weights that do not fit, no such layer.
     """
-    replicate = facts["replicate"]
+    replicate, trained_on = facts["replicate"], facts.get("parts", SPLITS)
+    if trained_on != cohort.parts:
+        raise InputError(
+            shard.models,
+            f"replicate {replicate} was trained on {trained_on} of the cohort, not on {cohort.parts}",
+            f"give the folders of train about {cohort.parts}",
+        )
     split, permutation, parts, labels = replicate_parts(cohort, replicate)
     if (split, permutation) != (facts["split"], facts["permutation"]):
         raise InputError(

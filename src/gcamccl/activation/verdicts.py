@@ -16,6 +16,7 @@ from gcamccl.activation.checks import RANDOM
 CLASSES = ("low", "high")
 COLUMNS = ("method", "view", "check", "map_class", "likeness", "other", "shared", "low", "high", "n_splits", "verdict")
 CONFIDENCE = 0.95  # of the jackknife intervals
+FEWEST_SPLITS = 3  # that an interval and a verdict need
 
 
 def ranked(maps):
@@ -48,11 +49,12 @@ def jackknife(statistic, n):
     Returns
     -------
     estimate, low, high : float
-        NaN bounds below three splits, or where leaving one out leaves nothing.
+        NaN bounds below `FEWEST_SPLITS`, or where leaving one out leaves nothing. Splits share people: the interval is
+        about the choice of splits, not about new people.
     """
     every = np.arange(n)
     estimate = statistic(every)
-    if n < 3:
+    if n < FEWEST_SPLITS:
         return estimate, np.nan, np.nan
     left = np.array([statistic(np.delete(every, one)) for one in every])
     error = np.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum())
@@ -91,14 +93,14 @@ def compare(own, other, max_shared):
     dict
         ``likeness`` of own maps to each other, ``other``: to the other maps, ``shared``: their ratio, with ``low`` and
         ``high``, ``n_splits``, ``verdict``: ``passes`` (the upper bound is at most `max_shared`), ``fails``, or
-        ``nothing to judge`` where own maps are not surely alike.
+        ``nothing to judge`` where own maps are not surely alike, as always with one or two splits.
     """
     among, surely, _ = jackknife(lambda splits: likeness_between(own[splits]), len(own))
     share, low, high = jackknife(lambda splits: shared(own, other, splits), len(own))
-    if not (surely if np.isfinite(surely) else among) > 0 or not np.isfinite(share):
+    if not surely > 0 or not np.isfinite(high):
         judged = "nothing to judge"
     else:
-        judged = "passes" if (high if np.isfinite(high) else share) <= max_shared else "fails"
+        judged = "passes" if high <= max_shared else "fails"
     return {
         "likeness": among,
         "other": likeness_between(own, other),
@@ -124,7 +126,8 @@ def map_checks(true, permuted, untrained, max_shared):
     Returns
     -------
     list of dict
-        ``check`` (untrained, permuted_labels, other_class), ``map_class`` and `compare`'s figures.
+        ``check`` (untrained, permuted_labels, other_class), ``map_class`` and `compare`'s figures. No other_class where
+        the two classes' maps are equal but for the sign.
     """
     lines = []
     for label, name in enumerate(CLASSES):
@@ -132,9 +135,10 @@ def map_checks(true, permuted, untrained, max_shared):
         for check, other in (("untrained", untrained), ("permuted_labels", permuted)):
             if other is not None:
                 lines.append({"check": check, "map_class": name, **compare(own, ranked(other[:, label]), max_shared)})
-        lines.append(
-            {"check": "other_class", "map_class": name, **compare(own, ranked(true[:, 1 - label]), max_shared)}
-        )
+        # Gradients of the margin differ between the classes in their sign only: there is nothing to check.
+        if not np.array_equal(np.abs(true[:, 0]), np.abs(true[:, 1])):
+            other = ranked(true[:, 1 - label])
+            lines.append({"check": "other_class", "map_class": name, **compare(own, other, max_shared)})
     return lines
 
 
@@ -151,20 +155,18 @@ def deletion_lines(checks):
     list of dict
         ``method``, ``check`` ("deletion"), ``map_class`` ("said"), ``likeness`` (area under the curve of the fall: the
         mean over the fractions), ``other`` (that of random order), ``shared`` (their ratio), ``low``, ``high`` (of it),
-        ``n_splits``, ``verdict``: passes where the random order's fall is surely less than the map's.
+        ``n_splits``, ``verdict``: passes where the random order's fall is surely less than the map's, fails otherwise.
     """
     falls = checks[checks["check"] == "deletion"].pivot_table("value", "replicate", "method", aggfunc="mean")
     lines = []
     for method in (name for name in falls.columns if name != RANDOM):
         pair = falls[[method, RANDOM]].dropna().to_numpy()
-        # A margin so small that the fall is many times it would decide alone: medians over the splits.
         share, low, high = jackknife(lambda splits, pair=pair: _ratio(pair[splits]), len(pair))
-        own, random = np.median(pair, axis=0) if len(pair) else (np.nan, np.nan)
-        judged = "nothing to judge"
-        if np.isfinite(share):
-            judged = "passes" if (high if np.isfinite(high) else share) < 1 else "fails"
-        elif own <= 0:
-            judged = "fails"
+        own, random = pair.mean(axis=0) if len(pair) else (np.nan, np.nan)
+        # Where the score does not fall there is no ratio, and the check fails.
+        judged = "passes" if high < 1 else "fails"
+        if len(pair) < FEWEST_SPLITS:
+            judged = "nothing to judge"
         lines.append(
             {
                 "method": method,

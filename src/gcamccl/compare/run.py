@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from gcamccl.cohort import TEST, TRAIN
+from gcamccl.cohort import TEST, TRAIN, relatives
 from gcamccl.cohort_files import replicate_parts
 from gcamccl.compare.classifiers import ON_EMBEDDING, TREE_METHODS, design
 from gcamccl.compare.features import inner_products, raw_features
@@ -78,23 +78,6 @@ def feature_sets(views, views_alone):
     if views_alone:
         sets.update({view: (view,) for view in used})
     return sets
-
-
-def relatives(table):
-    """Who is related: people of one number are.
-
-    Parameters
-    ----------
-    table : DataFrame (n rows)
-        The cohort's; its column ``relatives`` counts, where there is none ``family_id``.
-
-    Returns
-    -------
-    ndarray of int (n,)
-    """
-    named = "relatives" in table and table["relatives"].notna().any()
-    unit = pd.factorize(table["relatives" if named else "family_id"])[0]  # -1: missing
-    return np.where(unit < 0, len(table) + np.arange(len(table)), unit)
 
 
 def predictions(method, cohort, settings, train_folders=(), say=None, views=VIEWS, processes=1):

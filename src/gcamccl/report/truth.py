@@ -81,6 +81,8 @@ def _snps_and_genes(results, snps, fdr_q):
     chosen["any"] = set().union(*chosen.values())
     rows += [_row("genes", name, PAPER, candidates | chosen["any"], genes, found) for name, found in chosen.items()]
     for rule, column in ((CALIBRATED, "q_calibrated"), (UNIVARIATE, "q")):
+        if snps[column].isna().all():
+            continue
         significant = snps[snps[column] <= fdr_q]["genes"].dropna()
         found = {gene for cell in significant for gene in str(cell).split(",")}
         rows.append(_row("genes", "any", rule, candidates, genes, found))
@@ -101,6 +103,8 @@ def _rows(what, table, names, planted, fdr_q, by_sign):
         rows.append(_row(what, name, PAPER, everything, planted["any" if by_sign else name], found, hits))
     rows.append(_row(what, "any", PAPER, everything, planted["any"], union))
     for rule, column, way in ((CALIBRATED, "q_calibrated", "direction"), (UNIVARIATE, "q", "t")):
+        if table[column].isna().all():
+            continue  # no halvings
         significant = table[column] <= fdr_q
         if by_sign:
             for name, stronger in (("low", table[way] < 0), ("high", table[way] > 0)):

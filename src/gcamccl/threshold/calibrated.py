@@ -7,10 +7,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from sklearn.svm import SVC
 
-from gcamccl.cohort import TEST, TRAIN
+from gcamccl.cohort import TEST, TRAIN, Cohort, relatives
 from gcamccl.confounds import ALL, available, confound_features
-from gcamccl.shards import shard_folders
-from gcamccl.threshold.confirm import combine, confirmed
+from gcamccl.shards import check_distinct, shard_folders
+from gcamccl.threshold.confirm import combine, confirmed, nothing
 from gcamccl.workflow.errors import InputError
 
 NOMINATORS = ("network", "linear")
@@ -26,10 +26,10 @@ class Halves:
     cohort : gcamccl.cohort.Cohort
         As `gcamccl.cohort_files.for_confirmation` returns it.
     nominations : dict of str to ndarray of float32 (features,)
-        ``<replicate:04d>/<view>``.
+        ``<replicate:04d>/<view>``, with as many label rows as the cohort has here.
     """
 
-    cohort: object
+    cohort: Cohort
     nominations: dict
 
 
@@ -40,24 +40,40 @@ def shard_files(folders):
     ]
 
 
-def read_nominations(folders):
+def read_nominations(folders, label_rows):
     """Nominations of all shards: dict of str to ndarray of float32 (features,).
+
+    Parameters
+    ----------
+    folders : list of Path
+    label_rows : int
+        Of the cohort as `gcamccl.cohort_files.for_confirmation` returns it: replicates are numbered by them.
 
     Raises
     ------
     InputError
-        No shard in a folder, a broken file, values that are not finite.
+        No shard in a folder, a broken file, another number of label rows, a nomination that two shards hold, values
+        that are not finite.
     """
-    found = {}
+    found, places = {}, []
     for path in shard_files(map(Path, folders)):
         try:
             with safe_open(str(path), framework="np") as file:
-                for name in file.keys():  # noqa: SIM118 (not a dict)
+                rows = (file.metadata() or {}).get("label_rows")
+                if rows != str(label_rows):
+                    raise InputError(
+                        path,
+                        f"made with {rows} label rows, not {label_rows}",
+                        "give the same --permutations as to activation_nominate.py",
+                    )
+                places += [(path, name) for name in file.keys()]  # noqa: SIM118 (not a dict)
+                for name in file.keys():  # noqa: SIM118
                     found[name] = file.get_tensor(name)
                     if not np.isfinite(found[name]).all():
                         raise InputError(path, f"{name} holds values that are not finite", "run activation again")
         except (SafetensorError, OSError) as error:
             raise InputError(path, f"not a safetensors file: {error}", "run the activation stage again") from None
+    check_distinct(places)
     return found
 
 
@@ -75,9 +91,9 @@ def linear_importance(values, labels, rows):
     Features are standardised on those people; a missing value is their mean.
     """
     own = np.asarray(values[rows], dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        mean = np.nan_to_num(np.nanmean(own, axis=0)) if np.isnan(own).any() else own.mean(axis=0)
-    own = np.where(np.isnan(own), 0, own - mean)
+    missing = np.isnan(own)
+    mean = np.where(missing, 0, own).sum(axis=0) / np.maximum(1, (~missing).sum(axis=0))
+    own = np.where(missing, 0, own - mean)
     spread = own.std(axis=0)
     own /= np.where(spread > 0, spread, 1)
     machine = SVC(kernel="precomputed", class_weight="balanced").fit(own @ own.T / own.shape[1], labels[rows])
@@ -110,7 +126,10 @@ def select(halves, view, row, settings, nominator="network"):
     cohort = halves.cohort
     labels, order = cohort.labels[row].astype(np.int64), cohort.permutations[row]
     size, values = feature_reader(cohort, view)
+    if not size:
+        return nothing(0)
     columns = available(cohort.table, settings["covariates"]).get(ALL, [])
+    kin = relatives(cohort.table)
     found = []
     for half, split in enumerate(cohort.splits):
         parts = split[order]
@@ -127,7 +146,7 @@ def select(halves, view, row, settings, nominator="network"):
         else:
             importance = linear_importance(values(np.arange(size)), labels, np.flatnonzero(parts == TRAIN))
         covariates = confound_features(cohort.table, columns, rows) if columns else None
-        found.append(confirmed(importance, values, labels, rows, covariates, settings["nominate_share"]))
+        found.append(confirmed(importance, values, labels, rows, covariates, settings["nominate_share"], kin))
     p, direction = (np.stack(part) for part in zip(*found, strict=True))
     return combine(p, direction)
 

@@ -106,7 +106,34 @@ def one_sided(t, dof, direction):
         return stats.t.sf(t * direction, np.maximum(dof, 1))
 
 
-def confirmed(importance, values, labels, rows, covariates, share):
+def household_means(values, labels, unit):
+    """Means over relatives of one group, who are not independent; everybody else stays single.
+
+    Parameters
+    ----------
+    values : ndarray of float (people, columns)
+        NaN: missing.
+    labels, unit : ndarray of int (people,)
+
+    Returns
+    -------
+    values : ndarray of float64 (cells, columns)
+        Of those who have a value; NaN where nobody in the cell does.
+    labels : ndarray of int (cells,)
+    """
+    cells, place = np.unique(np.stack([unit, labels]), axis=1, return_inverse=True)
+    if cells.shape[1] == len(labels):
+        return np.asarray(values, dtype=np.float64), labels
+    order = np.argsort(place.ravel(), kind="stable")
+    starts = np.searchsorted(place.ravel()[order], np.arange(cells.shape[1]))
+    known = ~np.isnan(values)
+    total = np.add.reduceat(np.where(known, values, 0.0)[order], starts, axis=0)
+    count = np.add.reduceat(known[order].astype(np.float64), starts, axis=0)
+    with np.errstate(invalid="ignore"):
+        return total / np.where(count > 0, count, np.nan), cells[1]
+
+
+def confirmed(importance, values, labels, rows, covariates, share, unit=None):
     """Tests of one half's nominations by the other half.
 
     Parameters
@@ -121,26 +148,30 @@ def confirmed(importance, values, labels, rows, covariates, share):
     covariates : ndarray of float (n, covariates) or None
     share : float
         Of the features, nominated.
+    unit : ndarray of int (n,), optional
+        People of one number are related: those of one group count once, with their mean. None: nobody is.
 
     Returns
     -------
     p : ndarray of float64 (features,)
-        ``share`` times the one-sided p, at most 1: weighted as if a hypothesis that is not nominated had weight 0, the
-        others 1 / share (Genovese, Roeder and Wasserman 2006). 1 where not nominated or not testable.
+        ``share`` times the one-sided p, at most ``share``: weighted as if a hypothesis that is not nominated had weight
+        0, the others 1 / share (Genovese, Roeder and Wasserman 2006). 1 where not nominated or not testable.
     direction : ndarray of int8 (features,)
-        -1 or 1; 0 where not nominated.
+        -1 or 1; 0 where not nominated or not testable.
     """
-    count = max(1, round(share * len(importance)))
-    order = np.argsort(-np.abs(importance), kind="stable")[:count]
-    order = order[importance[order] != 0]
     p, direction = np.ones(len(importance)), np.zeros(len(importance), dtype=np.int8)
+    count = min(len(importance), max(1, round(share * len(importance))))
+    order = np.argsort(-np.abs(importance), kind="stable")[:count]
     direction[order] = np.sign(importance[order])
     chosen = np.flatnonzero(direction)
-    own = None if covariates is None else covariates[rows]
+    unit = np.arange(len(labels)) if unit is None else unit
+    own = None if covariates is None else household_means(covariates[rows], labels[rows], unit[rows])[0]
     for features in np.array_split(chosen, max(1, -(-len(chosen) // CHUNK))):
-        t, dof = adjusted_t(values(features)[rows], labels[rows], own)
-        p[features] = np.nan_to_num(one_sided(t, dof, direction[features]), nan=1.0)
-    p[chosen] *= count / len(importance)
+        cells, group = household_means(values(features)[rows], labels[rows], unit[rows])
+        t, dof = adjusted_t(cells, group, own)
+        p[features] = one_sided(t, dof, direction[features]) * count / len(importance)
+    untestable = np.isnan(p)
+    p[untestable], direction[untestable] = 1.0, 0
     return p, direction
 
 
@@ -155,6 +186,9 @@ def cauchy(p):
 def combine(p, direction):
     """Everything that the halves say.
 
+    A half speaks for the direction that it nominates only: each direction's p is combined over the halves that nominate
+    it, the others counting as no evidence, and the better direction is the feature's.
+
     Parameters
     ----------
     p : ndarray of float (halves, features)
@@ -165,22 +199,29 @@ def combine(p, direction):
     -------
     Confirmation
     """
-    named = (direction != 0).any(axis=0)
-    combined = np.where(named, np.minimum(1, SAFETY * cauchy(p)), 1.0)
-    evidence = (direction * -np.log(np.clip(p, 1e-300, 1))).sum(axis=0)
-    # Halves that nominate but do not confirm bring no evidence; then the more frequent direction.
-    final = np.sign(np.where(evidence != 0, evidence, direction.sum(axis=0, dtype=float))).astype(np.int8)
+    of_each = np.stack([cauchy(np.where(direction == sign, p, 1.0)) for sign in (-1, 1)])
+    frequent = direction.sum(axis=0, dtype=float)
+    # Of equals (nothing speaks for either) the direction that more halves nominate.
+    better = np.where(of_each[0] == of_each[1], frequent > 0, of_each[1] < of_each[0])
+    final = np.where((direction != 0).any(axis=0), np.where(better, 1, -1), 0).astype(np.int8)
+    combined = np.where(final != 0, np.minimum(1, SAFETY * of_each.min(axis=0)), 1.0)
     stability = ((direction == final) & (final != 0)).mean(axis=0)
     return Confirmation(combined, bh(combined), final, stability)
 
 
+def nothing(size):
+    """What no halves say of so many features: missing."""
+    missing = np.full(size, np.nan)
+    return Confirmation(missing, missing, np.zeros(size, dtype=np.int8), missing)
+
+
 def groups(p, group):
-    """Confirmation of groups of features (network pairs, LD blocks): the Cauchy combination of their features' p.
+    """Confirmation of groups of features (network pairs, LD blocks): Simes' p of their features' p (Simes 1986).
 
     Parameters
     ----------
     p : ndarray of float64 (features,)
-        `Confirmation.p`.
+        `Confirmation.p`; NaN: no halves.
     group : ndarray of int (features,)
         0 to groups - 1.
 
@@ -189,7 +230,10 @@ def groups(p, group):
     p, q : ndarray of float64 (groups,)
         q: Benjamini and Hochberg over the groups.
     """
-    order = np.argsort(group, kind="stable")
-    parts = np.split(p[order], np.flatnonzero(np.diff(group[order])) + 1)
-    found = np.array([1.0 if (part >= 1).all() else cauchy(part) for part in parts])
+    order = np.lexsort([p, group])
+    starts = np.flatnonzero(np.r_[True, np.diff(group[order]) != 0]) if len(group) else np.zeros(0, dtype=int)
+    sizes = np.diff(np.r_[starts, len(group)])
+    rank = np.arange(len(group)) - np.repeat(starts, sizes) + 1
+    scaled = p[order] * np.repeat(sizes, sizes) / rank
+    found = np.minimum.reduceat(scaled, starts) if len(starts) else np.zeros(0)
     return found, bh(found)

@@ -10,7 +10,7 @@ from gcamccl.cohort_files import input_files as cohort_files
 from gcamccl.cohort_files import read_cohort
 from gcamccl.confounds import ALL, available
 from gcamccl.threshold import calibrated, maps, tables
-from gcamccl.threshold.confirm import Confirmation
+from gcamccl.threshold.confirm import nothing
 from gcamccl.threshold.univariate import bh, t_test
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
@@ -154,12 +154,12 @@ def run(inputs, shards, settings, halves=None, say=lambda text: None):
     level = settings["fdr_q"]
     if "connectivity" in features:
         result["edges"] = tables.edge_table(features["connectivity"], inputs.rois)
-        network = confirmations["connectivity"].get("network", nothing_confirmed(len(tests["connectivity"][0])))
+        network = confirmations["connectivity"].get("network", nothing(len(tests["connectivity"][0])))
         result["network_pairs"] = tables.network_pairs(network, inputs.rois, level)
     if "snps" in features:
         snps = result["snps"] = tables.snp_table(features["snps"], inputs.snps)
         result["genes"] = {group: tables.selected_genes(snps, inputs.snp_gene, group) for group in tables.CLASSES}
-        network = confirmations["snps"].get("network", nothing_confirmed(len(tests["snps"][0])))
+        network = confirmations["snps"].get("network", nothing(len(tests["snps"][0])))
         where = inputs.snps["chrom"].to_numpy(), inputs.snps["pos"].to_numpy()
         block = calibrated.ld_blocks(cohort.dosage, *where, settings["min_ld_r2"])
         result["ld_blocks"] = tables.ld_blocks(network, inputs.snps, block, level)
@@ -189,9 +189,3 @@ def confirm(halves, view, settings, say=lambda text: None):
         permuted = f", with permuted labels {', '.join(map(str, counts[1:]))}" if counts[1:] else ""
         say(f"{view}: {counts[0]} confirmed of those that the {nominator} model nominates{permuted}")
     return true, rows
-
-
-def nothing_confirmed(size):
-    """What no halves say of so many features."""
-    nothing = np.zeros(size)
-    return Confirmation(np.ones(size), np.ones(size), nothing.astype(np.int8), nothing)

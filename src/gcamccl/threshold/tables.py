@@ -261,7 +261,7 @@ def ld_blocks(confirmation, snps, block, fdr_q):
         ``n_low``, ``p``, ``q``; smallest p first.
     """
     rows = snps.assign(block=block, p=confirmation.p)
-    lead = rows.loc[rows.groupby("block")["p"].idxmin()]
+    lead = rows.loc[rows.fillna({"p": 1.0}).groupby("block")["p"].idxmin()]
     places = rows.groupby("block")["pos"]
     table = pd.DataFrame(
         {
