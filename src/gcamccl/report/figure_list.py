@@ -34,7 +34,7 @@ FIGURES = {
     "fig2_maps_low": ("activation", "Fig. 2 counterpart: activation maps, low group"),
     "fig3_maps_high": ("activation", "Fig. 3 counterpart: activation maps, high group"),
     "fig4_histograms": ("activation", "Fig. 4 counterpart: grey values of the maps"),
-    "map_checks": ("activation", "Do the maps depend on what was learned?"),
+    "map_checks": ("activation", "What the maps depend on"),
     "fig5_chords": ("threshold", "Fig. 5 counterpart: selected connections"),
     "fig6_brain": ("threshold", "Fig. 6 counterpart: selected connections in the brain"),
     "snp_frequency": ("threshold", "How often each locus is active"),
