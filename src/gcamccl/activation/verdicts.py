@@ -98,7 +98,7 @@ def compare(own, other, max_shared):
     among, surely, _ = jackknife(lambda splits: likeness_between(own[splits]), len(own))
     share, low, high = jackknife(lambda splits: shared(own, other, splits), len(own))
     if not surely > 0 or not np.isfinite(high):
-        judged = "nothing to judge"
+        judged, share, low, high = "nothing to judge", np.nan, np.nan, np.nan  # a ratio to next to nothing
     else:
         judged = "passes" if high <= max_shared else "fails"
     return {

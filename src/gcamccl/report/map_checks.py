@@ -9,12 +9,6 @@ CHECKS = {
     "other_class": "the other group",
     "deletion": "random order of deletion",
 }
-WHAT_FAILING_MEANS = {
-    "untrained": "they show the network's wiring and the average input, not what was learned",
-    "permuted_labels": "they look much the same whatever the labels say",
-    "other_class": "they name much the same features for both groups",
-    "deletion": "the network's decision does not rest on what they put first more than on any feature",
-}
 VIEW_LABELS = {"connectivity": "connections", "snps": "SNPs"}
 GROUPS = {"low": "low", "high": "high", "said": "the one said"}
 COLUMNS = {"likeness": "likeness of own maps, or fall", "other": "to the others, or at random"}
@@ -49,7 +43,7 @@ def _interval(share, low, high):
 
 
 def remarks(checks, labels, method):
-    """Sentences about what failed: first of the map that names the selected features.
+    """A sentence for each kind of map that fails a check: first of the map that names the selected features.
 
     Parameters
     ----------
@@ -60,22 +54,14 @@ def remarks(checks, labels, method):
     """
     lines = []
     for name in sorted(set(checks["method"]), key=lambda one: one != method):
-        of_method = checks[checks["method"] == name]
-        for check in CHECKS:
-            failed = of_method[(of_method["check"] == check) & (of_method["verdict"] == "fails")]
-            if len(failed):
-                where = "; ".join(
-                    f"{VIEW_LABELS[view]}: {', '.join(_share(row) for row in rows.itertuples())}"
-                    for view, rows in failed.groupby("view", sort=False)
-                )
-                title = labels.get(name, name)
-                lines.append(
-                    f"{title[0].upper()}{title[1:]} maps fail the check against {CHECKS[check]} ({where}):"
-                    f" {WHAT_FAILING_MEANS[check]}."
-                )
+        failed = checks[(checks["method"] == name) & (checks["verdict"] == "fails")]
+        parts = []
+        for check, against in CHECKS.items():
+            views = failed.loc[failed["check"] == check, "view"].map(VIEW_LABELS)
+            if len(views):
+                parts.append(f"{against} ({', '.join(dict.fromkeys(views))})")
+        if parts:
+            title = labels.get(name, name)
+            title = title[0].upper() + title[1:]
+            lines.append(f"{title} maps fail the check against {'; '.join(parts)}: the table has the numbers.")
     return lines
-
-
-def _share(row):
-    group = "" if row.map_class == "said" else f"{GROUPS[row.map_class]} group "
-    return f"{group}{row.shared:.2f} shared" if np.isfinite(row.shared) else f"{group}the score does not fall"

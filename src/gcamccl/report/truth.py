@@ -20,6 +20,7 @@ GENE_SET = ("what", "class", "rule", "rank", "n_tested", "p", "q", "contained")
 PAPER = "paper's rule"
 CALIBRATED = "calibrated q"
 UNIVARIATE = "univariate q"
+IN_WORDS = {PAPER: "the paper’s rule", CALIBRATED: "the calibrated selection", UNIVARIATE: "univariate tests"}
 
 
 def recovery(results, fdr_q):
@@ -177,7 +178,7 @@ def sentences(planted, truth):
     lines = []
     features = planted[planted["what"] != "gene set"]
     for row in features[features["class"] == "any"].itertuples():
-        where = f"{row.what} by {'the paper’s rule' if row.rule == PAPER else 'univariate tests'}"
+        where = f"{row.what} by {IN_WORDS[row.rule]}"
         if row.n_planted == 0:
             lines.append(
                 f"{where}: none of the planted ones was among the {row.n_candidates:,} candidates, so none could "
