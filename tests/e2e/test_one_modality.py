@@ -45,7 +45,7 @@ def test_a_study_of_ones_own_without_genotypes(project):
     assert len(cohort) == PEOPLE
     assert cohort[["genotype_id", "pc1"]].isna().all(axis=None)
     made = {path.name for path in (run / "threshold/").iterdir()} - {"artifact.json", "benchmark.tsv", "log.txt"}
-    assert made == {"edges.tsv", "edges_all.parquet", "summary.tsv"}
+    assert made == {"edges.tsv", "edges_all.parquet", "network_pairs.tsv", "summary.tsv"}
     assert not [path for path in run.glob("*/artifact.json") if "plink" in path.read_text()]
 
     both = own | {"train": {"views": ["connectivity", "snps"]}}

@@ -276,7 +276,8 @@ def test_a_signal_ends_the_training_with_a_checkpoint(tmp_path, number):
 
 @pytest.mark.usefixtures("_a_line_each_epoch")
 def test_a_second_ctrl_c_ends_at_once(tmp_path):
-    before = signal.getsignal(signal.SIGINT)
+    # Jobs that a shell starts in the background ignore Ctrl-C; the tests may be one of them.
+    usual, before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.default_int_handler
 
     def say(text):
         if "epoch 2 of" in text:
@@ -284,9 +285,12 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, tiny_cohort(people=30), say, minutes=1000, numbers=[0])
-    assert signal.getsignal(signal.SIGINT) == before
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, tiny_cohort(people=30), say, minutes=1000, numbers=[0])
+        assert signal.getsignal(signal.SIGINT) == before
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 @pytest.mark.usefixtures("_a_line_each_epoch")
