@@ -90,7 +90,7 @@ def rank_correlation(a, b):
     return float(a @ b / size) if size else float("nan")
 
 
-def cascade(attribution, view, rows, seed):
+def cascade(attribution, view, rows, maps, seed):
     """How alike the mean map stays when the network is given fresh weights from the top down.
 
     Parameters
@@ -99,6 +99,8 @@ def cascade(attribution, view, rows, seed):
     view : str
     rows : ndarray of int
         People; at least two.
+    maps : dict of str to ndarray (people, 2, features)
+        Method -> their maps, as trained.
     seed : int
 
     Returns
@@ -109,10 +111,10 @@ def cascade(attribution, view, rows, seed):
     untrained : dict of str to ndarray of float64 (2, features)
         Method -> mean map without any training, that of the last level.
     """
-    trained = {method: mean_map(maps) for method, maps in _all_maps(attribution, view, rows).items()}
+    trained = {method: mean_map(values) for method, values in maps.items()}
     lines, branch = [], attribution.model.branches[view]
     for level, fresh in untrained_levels(branch, attribution.people(view, rows), seed):
-        means = {method: mean_map(maps) for method, maps in _all_maps(attribution, view, rows, fresh).items()}
+        means = {method: mean_map(values) for method, values in all_maps(attribution, view, rows, fresh).items()}
         for method, mean in means.items():
             for label, name in enumerate(("low", "high")):
                 rho = rank_correlation(trained[method][label], mean[label])
@@ -120,12 +122,13 @@ def cascade(attribution, view, rows, seed):
     return lines, means
 
 
-def _all_maps(attribution, view, rows, branch=None):
+def all_maps(attribution, view, rows, branch=None):
+    """Maps of people in batches, of the model's branch or of another one: method -> ndarray (people, 2, features)."""
     pieces = [attribution.maps(view, chunk, branch) for chunk in attribution.batches(rows)]
     return {method: np.concatenate([piece[method] for piece in pieces]) for method in pieces[0]}
 
 
-def deletion(attribution, view, rows, seed):
+def deletion(attribution, view, rows, maps, seed):
     """How far the score of the class that the network says falls when features are deleted.
 
     Parameters
@@ -133,6 +136,8 @@ def deletion(attribution, view, rows, seed):
     attribution : gcamccl.activation.run.Attribution
     view : str
     rows : ndarray of int
+    maps : dict of str to ndarray (people, 2, features)
+        Method -> their maps.
     seed : int
         Of the random order, the peer of all methods.
 
@@ -147,7 +152,6 @@ def deletion(attribution, view, rows, seed):
     margins = _margins(branch, x, attribution.batches(np.arange(len(rows))))
     said = margins.argmax(1)
     start = margins[np.arange(len(rows)), said]
-    maps = _all_maps(attribution, view, rows)
     features = next(iter(maps.values())).shape[2]
     chance = np.random.default_rng(seed).random((len(rows), features))
     orders = {method: _order(method, values[np.arange(len(rows)), said], chance) for method, values in maps.items()}
@@ -220,8 +224,9 @@ def replicate_checks(attribution, replicate, rows, seed):
     """
     lines, untrained = [], {}
     for view in attribution.model.views:
-        found, means = cascade(attribution, view, rows, seed + replicate)
+        maps = all_maps(attribution, view, rows)
+        found, means = cascade(attribution, view, rows, maps, seed + replicate)
         untrained |= {f"{method}/{view}": mean.astype(np.float16) for method, mean in means.items()}
-        found += deletion(attribution, view, rows, seed + replicate)
+        found += deletion(attribution, view, rows, maps, seed + replicate)
         lines += [{"replicate": replicate, "view": view, **line} for line in found]
     return pd.DataFrame(lines, columns=COLUMNS), untrained
