@@ -3,7 +3,7 @@
 One thread, 264 ROIs and 750 loci, both views and classes: Grad-CAM, guided backpropagation, guided Grad-CAM and the
 margin's gradient of every person, each peer in a process of its own. Per sample: Captum as its tutorials call it, one
 person, class and kind of map at a time. Batched: the same with as many people a call as ours takes. The settings are
-those for which the definitions coincide (score `logit`, ReLU on the map); SNP Grad-CAM is left out of the comparison of
+those for which the definitions coincide (the margin, ReLU on the map); SNP Grad-CAM is left out of the comparison of
 values, since Captum stretches what ours maps back through the receptive field. max_abs_diff is relative to the largest
 value of each kind of map. peak_rss_mb: the whole stage as the workflow runs it, --stage-people people in each of two
 replicates, and, to show that it does not grow with their number, in one.
