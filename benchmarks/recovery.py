@@ -33,6 +33,7 @@ from gcamccl.cohort import COHORT_COLUMNS, TEST, TRAIN, Cohort, halving, permute
 from gcamccl.model.inputs import prepare  # noqa: E402
 from gcamccl.model.network import build  # noqa: E402
 from gcamccl.threshold import calibrated  # noqa: E402
+from gcamccl.threshold.confirm import groups  # noqa: E402
 from gcamccl.threshold.rule import empty_tally, selected, tally  # noqa: E402
 from gcamccl.threshold.univariate import bh, t_test  # noqa: E402
 from gcamccl.train.replicates import train_replicates  # noqa: E402
@@ -50,6 +51,7 @@ SCENARIOS = {
     "snps": (0.0, 0.0, 0.8),
     "both": (0.08, 0.0, 0.6),
 }
+GROUPS = {"connectivity": "network pairs", "snps": "LD blocks"}  # what is tested as a whole
 PLANTED_EDGES, CAUSAL_SNPS = 0.08, 6  # share of the connections, in clusters; SNPs
 COLUMNS = (
     *("scenario", "seed", "view", "method", "auc", "n_features", "n_true", "n_selected", "n_hit", "n_false", "cpu_s"),
@@ -162,15 +164,23 @@ def study_lines(scenario, seed, args, settings):
     nominations, tallies, areas = trained_halves(cohort, settings, activation)
     halves = calibrated.Halves(cohort, nominations)
     lines, level = [], args.q
+    network = np.arange(args.rois) * NETWORKS // args.rois
+    first, second = (network[index] for index in np.triu_indices(args.rois, 1))
+    pairs = np.unique(first * NETWORKS + second, return_inverse=True)[1]
+    group_of = {"connectivity": pairs, "snps": np.arange(args.loci) // LD_BLOCK}
     for view, planted in truth.items():
         found = {}
         for nominator in calibrated.NOMINATORS:
             one = calibrated.select(halves, view, 0, threshold, nominator)
             found[f"confirmed, {nominator}"] = judge(planted, one.q <= level, one.direction)
+            group_truth = np.zeros(group_of[view].max() + 1)
+            np.maximum.at(group_truth, group_of[view], np.abs(planted))
+            _, q = groups(one.p, group_of[view])
+            found[f"{GROUPS[view]}, {nominator}"] = judge(group_truth, q <= level)
         _, values = calibrated.feature_reader(cohort, view)
         t, p = t_test(values(np.arange(len(planted))), cohort.labels[0])
         found["univariate"] = judge(planted, np.nan_to_num(bh(p), nan=1.0) <= level, np.sign(t))
-        active = [selected(tallies[view, label].frequency, 0.7) for label in (0, 1)]
+        active = [selected(tallies[view, label].frequency(), 0.7) for label in (0, 1)]
         found["paper's rule"] = judge(planted, active[0] | active[1])
         cpu = time.process_time() - started
         for method, counts in found.items():

@@ -1,4 +1,4 @@
-"""The paper's rule against hand-worked examples, tests against scipy, planted truth, tables, bad input, the program."""
+"""Univariate tests against scipy and planted truth, tables of a study with planted maps, bad input."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,6 @@ from scipy import stats
 from gcamccl.activation.store import relative
 from gcamccl.cohort import COHORT_COLUMNS
 from gcamccl.threshold import maps, tables
-from gcamccl.threshold.rule import empty_tally, selected, tally
 from gcamccl.threshold.run import edge_tests, read_inputs
 from gcamccl.threshold.run import run as run_stage
 from gcamccl.threshold.univariate import bh, t_test
@@ -18,49 +17,9 @@ from gcamccl.workflow.files import read_tsv, write_tsv
 
 SETTINGS = {
     **{"method": "guided_gradcam", "max_fraction": 0.05, "min_frequency": 0.7, "fdr_q": 0.1},
+    **{"rule_values": "absolute", "rule_maximum": "person", "rule_people": "class", "rule_splits": "pooled"},
     **{"nominate_share": 0.25, "covariates": [], "min_ld_r2": 0.2},
 }
-
-# --- the rule ---------------------------------------------------------------------------------------------------------
-
-
-def test_rule_by_hand():
-    piles = np.array(
-        [
-            [100.0, 5.0, 5.1, -6.0, 0.0],  # more than 5: features 0, 2, 3
-            [-200.0, 20.0, -10.0, 11.0, 1.0],  # more than 10: features 0, 1, 3
-            [0.0, 0.0, 0.0, 0.0, 0.0],  # left out
-            [1e-30, 0.0, 1e-30, 0.0, -1e-30],  # 0, 2, 4
-        ],
-        dtype=np.float32,
-    )
-    found = tally(piles, 0.05)
-    assert (found.n_maps, found.n_all_zero) == (4, 1)
-    assert found.n_active.tolist() == [3, 1, 2, 2, 1]
-    np.testing.assert_allclose(found.frequency, np.array([3, 1, 2, 2, 1]) / 3)
-    assert selected(found.frequency, 0.5).tolist() == [True, False, True, True, False]
-    assert not selected(found.frequency, 2 / 3)[2], "more than, not at least"
-    # Mean of the maps, each over its maximum: 1 - 1 + 1, .05 + .1, .051 - .05 + 1, -.06 + .055, .005 - 1.
-    assert found.sign.tolist() == [1, 1, 1, -1, -1]
-
-
-def test_exactly_the_fraction_is_not_active():
-    assert tally(np.array([[100.0, 5.0, 5.0001]]), 0.05).n_active.tolist() == [1, 0, 1]
-
-
-def test_tallies_add_up_and_no_maps_select_nothing():
-    rng = np.random.default_rng(0)
-    piles = rng.normal(size=(30, 8)) ** 3
-    piles[4] = 0
-    whole, parts = tally(piles, 0.05), tally(piles[:11], 0.05) + tally(piles[11:], 0.05)
-    assert (whole.n_maps, whole.n_all_zero) == (parts.n_maps, parts.n_all_zero) == (30, 1)
-    np.testing.assert_array_equal(whole.n_active, parts.n_active)
-    np.testing.assert_allclose(whole.total, parts.total)
-    for nothing in (empty_tally(8), tally(np.zeros((3, 8)), 0.05), tally(piles[:0], 0.05)):
-        assert np.isnan(nothing.frequency).all()
-        assert not selected(nothing.frequency, 0.0).any()
-    assert tally(np.zeros((3, 8)), 0.05).n_all_zero == 3
-
 
 # --- univariate tests -------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,8 @@ def main():
         inputs = read_inputs(args.cohort, args.connectivity, args.loci)
         run.reads(*input_files(args.cohort, args.connectivity, args.loci))
         shards = maps.read_shards(args.activation)
-        run.reads(*(path for shard in shards for path in (shard.file, shard.file.with_name("people.parquet"))))
+        tables = ["people.parquet", *(["peaks.parquet"] if run.settings["rule_maximum"] == "class" else [])]
+        run.reads(*(shard.file.with_name(name) for shard in shards for name in [shard.file.name, *tables]))
         run.say(f"{sum(len(shard.labels) for shard in shards)} replicates in {len(shards)} shards")
         halves = None
         if args.nominations:

@@ -7,6 +7,7 @@ since every shape is known before the first map is made, and fills in the data a
 import json
 
 import numpy as np
+import pandas as pd
 
 from gcamccl.workflow.errors import InputError
 
@@ -84,6 +85,44 @@ def relative(maps):
     peaks = np.abs(maps).max(axis=2, initial=0)
     shares = maps / np.where(peaks > 0, peaks, 1)[:, :, None]
     return shares.astype(np.float16), peaks.astype(np.float32)
+
+
+def read_labels(path):
+    """Whose maps a shard holds.
+
+    Parameters
+    ----------
+    path : Path
+        Its ``people.parquet``.
+
+    Returns
+    -------
+    dict of int to ndarray of int
+        Replicate -> class of each person, in the order of the maps' first axis; -1: not in the test part.
+    """
+    people = pd.read_parquet(path).sort_values(["replicate", "row"])
+    people.loc[people["part"] != "test", "label"] = -1
+    return {int(number): rows["label"].to_numpy() for number, rows in people.groupby("replicate")}
+
+
+def read_peaks(path):
+    """Largest absolute values of a shard's maps before they were divided by them.
+
+    Parameters
+    ----------
+    path : Path
+        Its ``peaks.parquet``.
+
+    Returns
+    -------
+    dict of (int, str, str) to ndarray of float64 (people, 2)
+        (replicate, method, view) -> peak of each person's map of each class, as in the maps' first two axes.
+    """
+    table = pd.read_parquet(path).sort_values(["row", "class"], ascending=[True, False])  # low before high
+    return {
+        place: rows["peak"].to_numpy(dtype=np.float64).reshape(-1, 2)
+        for place, rows in table.groupby(["replicate", "method", "view"], observed=True)
+    }
 
 
 def read_maps(path, file, name):

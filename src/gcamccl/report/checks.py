@@ -222,7 +222,21 @@ def _threshold(results):
             lines.append(
                 f"{who}: the rule selected {row.n_selected / row.n_features:.0%} of all features, which names nothing."
             )
-    return lines
+    return [*lines, *_calibrated(results)]
+
+
+def _calibrated(results):
+    """Where the calibrated selection confirms more with permuted labels than its level lets it be wrong."""
+    table, level = results.tables["threshold/summary"], results.settings("threshold").get("fdr_q", 0.1)
+    own = table[table["method"] == "calibrated"].groupby("view", sort=False)
+    for view, row in own[["n_selected", "n_selected_permuted"]].sum(min_count=2).iterrows():
+        if row["n_selected_permuted"] > level * row["n_selected"]:
+            yield (
+                f"{_view(view)}: the calibrated selection confirmed {row['n_selected']:,.0f} with the labels and "
+                f"{row['n_selected_permuted']:,.1f} with permuted labels, where less than {level:.0%} of that was to "
+                "be expected. By chance this happens in some one of twenty studies; more permutations "
+                "(cohort.halving_permutations) tell."
+            )
 
 
 def _view(view):

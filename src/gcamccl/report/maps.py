@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
-from gcamccl.activation.store import read_maps
+from gcamccl.activation.store import read_labels, read_maps
 from gcamccl.report.collect import CLASSES
 from gcamccl.shards import cover
 from gcamccl.workflow.errors import InputError
@@ -88,9 +87,7 @@ def summarise(folder, replicates):
     permutation = dict(zip(replicates["replicate"], replicates["permutation"], strict=True))
     result = {}
     for shard in cover(folder):
-        people = pd.read_parquet(shard / "people.parquet").sort_values(["replicate", "row"])
-        people.loc[people["part"] != "test", "label"] = -1
-        labels = {number: rows["label"].to_numpy() for number, rows in people.groupby("replicate")}
+        labels = read_labels(shard / "people.parquet")
         with safe_open(shard / "maps.safetensors", framework="np") as tensors:
             for key in sorted(tensors.keys()):
                 number, method, view = key.split("/")

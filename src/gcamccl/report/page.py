@@ -11,6 +11,7 @@ from gcamccl.report import (
     genotypes,
     methods,
     methods_model,
+    methods_selection,
     provenance,
     scans,
     tables,
@@ -56,6 +57,7 @@ def render(title, results, content):
     imaging, references = methods.imaging(results)
     genetics, genetic_references = methods.genotypes(results)
     model, model_references = methods_model.model(results)
+    chosen, chosen_references = methods_selection.selection(results)
     sections = [section(stage, results, content) for stage in stages]
     return environment.get_template("template.html").render(
         title=title,
@@ -75,6 +77,8 @@ def render(title, results, content):
         genetic_references=genetic_references,
         model=model,
         model_references=model_references,
+        selection=chosen,
+        selection_references=chosen_references,
     )
 
 

@@ -68,12 +68,10 @@ def _selection(results):
     """One sentence a view, with a plain warning where permuted labels select as many."""
     table = checks.selection_rows(results)
     settings = results.settings("threshold")
-    rule = "The paper’s rule"
-    if "max_fraction" in settings and "min_frequency" in settings:
-        rule += (
-            f" (above {settings['max_fraction']:g} of a map’s maximum in more than "
-            f"{settings['min_frequency']:.0%} of people)"
-        )
+    rule = (
+        f"The paper’s rule (above {settings['max_fraction']:g} of a map’s maximum in more than "
+        f"{settings['min_frequency']:.0%} of people)"
+    )
     for view, what, singular in (("connectivity", "connections", "Connections"), ("snps", "SNPs", "SNPs")):
         own = table[table["view"] == view]
         if own.empty:

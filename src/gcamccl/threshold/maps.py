@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from safetensors import SafetensorError, safe_open
 
-from gcamccl.activation.store import read_maps
+from gcamccl.activation.store import read_labels, read_maps, read_peaks
 from gcamccl.shards import check_distinct, shard_folders
 from gcamccl.threshold.rule import empty_tally, tally
 from gcamccl.workflow.errors import InputError
@@ -21,8 +20,7 @@ class Shard:
     file : Path
         ``maps.safetensors``.
     labels : dict of int to ndarray of int
-        Replicate -> class of each person, in the order of the maps' first axis; -1: not in the test part, whose maps
-        are not looked at.
+        As `gcamccl.activation.store.read_labels` returns it; maps of label -1 are not looked at.
     methods : tuple of str
     views : tuple of str
     """
@@ -68,9 +66,7 @@ def _read_shard(place):
     for path in (file, people_file):
         if not path.exists():
             raise InputError(path, "no such file", "run the activation stage again")
-    people = pd.read_parquet(people_file).sort_values(["replicate", "row"])
-    people.loc[people["part"] != "test", "label"] = -1
-    labels = {int(replicate): rows["label"].to_numpy() for replicate, rows in people.groupby("replicate")}
+    labels = read_labels(people_file)
     try:
         with safe_open(str(file), framework="np") as maps:
             names = [name.split("/") for name in maps.keys()]  # noqa: SIM118 (not a dict)
@@ -83,8 +79,8 @@ def _read_shard(place):
     return Shard(file, labels, tuple(sorted({name[1] for name in names})), tuple(sorted({name[2] for name in names})))
 
 
-def tallies(shards, method, view, n_permutations, n_features, max_fraction):
-    """Tally each class's maps of its own held-out people, pooled over splits, for each label permutation.
+def tallies(shards, method, view, n_permutations, n_features, settings):
+    """Tally each class's maps of held-out people over splits, for each label permutation.
 
     Parameters
     ----------
@@ -94,7 +90,8 @@ def tallies(shards, method, view, n_permutations, n_features, max_fraction):
         Label rows of the cohort: replicate ``r`` belongs to label row ``r % n_permutations``; row 0 is the truth.
     n_features : int
         Expected length of the maps.
-    max_fraction : float
+    settings : dict
+        The config section ``threshold``: ``max_fraction``, ``rule_values``, ``rule_maximum``, ``rule_people``.
 
     Returns
     -------
@@ -103,6 +100,7 @@ def tallies(shards, method, view, n_permutations, n_features, max_fraction):
     """
     result = {}
     for shard in shards:
+        peaks = read_peaks(shard.file.with_name("peaks.parquet")) if settings["rule_maximum"] == "class" else {}
         with safe_open(str(shard.file), framework="np") as file:
             for replicate, labels in shard.labels.items():
                 name = f"{replicate:04d}/{method}/{view}"
@@ -115,6 +113,8 @@ def tallies(shards, method, view, n_permutations, n_features, max_fraction):
                     )
                 for label in (0, 1):
                     key = (replicate % n_permutations, label)
-                    counts = tally(maps[labels == label, label], max_fraction)
+                    chosen = labels == label if settings["rule_people"] == "class" else labels >= 0
+                    scale = peaks[replicate, method, view][chosen, label] if peaks else None
+                    counts = tally(maps[chosen, label], settings["max_fraction"], settings["rule_values"], scale)
                     result[key] = result.get(key, empty_tally(n_features)) + counts
     return result

@@ -1,4 +1,7 @@
-"""The paper's rule: active above 0.05 of a map's maximum, selected where active in over 0.7 of the people (III-D)."""
+"""The paper's rule: active above 0.05 of a map's maximum, selected where active in over 0.7 of the people (III-D).
+
+What the paper's sentence leaves open is a setting each: values, maximum, people, splits (config/README.md).
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Tally:
-    """What the rule needs to know of a pile of maps; tallies of disjoint piles add up.
+    """What the rule needs to know of a pile of maps; tallies of disjoint piles, the splits, add up.
 
     Attributes
     ----------
@@ -19,12 +22,19 @@ class Tally:
         In how many maps a feature is active.
     total : ndarray of float64 (features,)
         Sum of the maps, each divided by its own maximum so that every person has the same say in the sign.
+    n_piles : int
+        Piles added up that have maps other than all-zero ones.
+    mean_sum, lowest : ndarray of float64 (features,)
+        Sum and lowest value of the piles' own frequencies; 0 and infinity without any.
     """
 
     n_maps: int
     n_all_zero: int
     n_active: np.ndarray
     total: np.ndarray
+    n_piles: int
+    mean_sum: np.ndarray
+    lowest: np.ndarray
 
     def __add__(self, other):
         return Tally(
@@ -32,13 +42,29 @@ class Tally:
             self.n_all_zero + other.n_all_zero,
             self.n_active + other.n_active,
             self.total + other.total,
+            self.n_piles + other.n_piles,
+            self.mean_sum + other.mean_sum,
+            np.minimum(self.lowest, other.lowest),
         )
 
-    @property
-    def frequency(self):
-        """Share of the maps, all-zero ones left out, that a feature is active in: float64 (features,); NaN: no maps."""
-        n = self.n_maps - self.n_all_zero
-        return self.n_active / n if n else np.full(len(self.n_active), np.nan)
+    def frequency(self, splits="pooled"):
+        """Share of the maps, all-zero ones left out, that a feature is active in.
+
+        Parameters
+        ----------
+        splits : {"pooled", "mean", "lowest"}
+            Of all maps; or mean or lowest of the piles' own frequencies.
+
+        Returns
+        -------
+        ndarray of float64 (features,)
+            NaN: no maps.
+        """
+        if not self.n_piles:
+            return np.full(len(self.n_active), np.nan)
+        if splits == "lowest":
+            return self.lowest
+        return self.mean_sum / self.n_piles if splits == "mean" else self.n_active / (self.n_maps - self.n_all_zero)
 
     @property
     def sign(self):
@@ -46,7 +72,7 @@ class Tally:
         return np.sign(self.total).astype(int)
 
 
-def tally(maps, max_fraction):
+def tally(maps, max_fraction, values="absolute", peaks=None):
     """Count in how many maps each feature is active.
 
     Parameters
@@ -54,23 +80,40 @@ def tally(maps, max_fraction):
     maps : ndarray of float (maps, features)
         Activation maps, signed or not.
     max_fraction : float
-        A feature is active where ``|value| > max_fraction * max |value|``, the maximum being that of the same map.
+        A feature is active where its value exceeds this share of the maximum.
+    values : {"absolute", "positive"}
+        Absolute values, or the values themselves: what speaks against the class is never active then.
+    peaks : ndarray of float (maps,), optional
+        Largest absolute value of each map in units that all maps share. Given, the maximum is that of all maps; else
+        every map has its own.
 
     Returns
     -------
     Tally
+        Of one pile.
     """
-    size = np.abs(maps)
-    peak = size.max(axis=1, initial=0, keepdims=True)
-    kept = peak[:, 0] > 0
+    own = np.abs(maps).max(axis=1, initial=0)
+    kept = own > 0
     # Dividing first keeps the comparison right for maps so small that max_fraction * peak would underflow.
-    share = np.asarray(maps[kept], dtype=np.float64) / peak[kept]
-    return Tally(len(maps), int((~kept).sum()), (np.abs(share) > max_fraction).sum(axis=0), share.sum(axis=0))
+    share = np.asarray(maps[kept], dtype=np.float64) / own[kept, None]
+    if not len(share):
+        return empty_tally(maps.shape[1], len(maps))
+    value = np.abs(share) if values == "absolute" else share
+    if peaks is None:
+        top = value.max(axis=1, keepdims=True)
+    else:
+        value = value * (peaks[kept] / peaks[kept].max())[:, None]
+        top = value.max()
+    active = (value > max_fraction * top) & (value > 0)
+    n_active = active.sum(axis=0)
+    frequency = n_active / len(share)
+    return Tally(len(maps), int((~kept).sum()), n_active, share.sum(axis=0), 1, frequency, frequency)
 
 
-def empty_tally(n_features):
-    """Tally of no maps."""
-    return Tally(0, 0, np.zeros(n_features, dtype=np.int64), np.zeros(n_features))
+def empty_tally(n_features, n_maps=0):
+    """Tally of no maps, or of maps that are all zero."""
+    nothing = np.zeros(n_features)
+    return Tally(n_maps, n_maps, nothing.astype(np.int64), nothing, 0, nothing, np.full(n_features, np.inf))
 
 
 def selected(frequency, min_frequency):

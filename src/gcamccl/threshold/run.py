@@ -139,8 +139,8 @@ def run(inputs, shards, settings, halves=None, say=lambda text: None):
         # A view the network was not given has no maps: frequencies are missing, the univariate tests stay.
         counted = {}
         for one in shards[0].methods if view in shards[0].views else ():
-            found = maps.tallies(shards, one, view, len(labels), len(t), settings["max_fraction"])
-            summary += tables.summary_rows(found, one, view, len(t), settings["min_frequency"])
+            found = maps.tallies(shards, one, view, len(labels), len(t), settings)
+            summary += tables.summary_rows(found, one, view, len(t), settings)
             counted = found if one == method else counted
         confirmations[view] = {}
         if halves is not None and view in shards[0].views:

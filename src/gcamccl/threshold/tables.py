@@ -59,7 +59,7 @@ def feature_table(tallies, method, tests, settings, confirmations=None):
         ``class`` and `TESTS`. ``selected_calibrated``: q of at most ``fdr_q``, larger in the row's class;
         ``direction``: 1 larger in high, -1 in low, 0 never nominated; NaN without halvings. ``sign`` is 1 where a
         larger value speaks for the row's class, -1 where it speaks against it, 0 for neither: the sign of the class's
-        mean map or, for maps without a sign, of t (negated for low). ``frequency_permuted``: pooled over all
+        mean map or, for maps without a sign, of t (negated for low). ``frequency_permuted``: mean over the
         permutations, NaN without any.
     """
     t, p, q = tests
@@ -67,15 +67,16 @@ def feature_table(tallies, method, tests, settings, confirmations=None):
     network, linear = ((confirmations or {}).get(name) for name in ("network", "linear"))
     for label, name in enumerate(CLASSES):
         true, permuted = true_and_permuted(tallies, label, len(t))
-        pooled = sum(permuted, empty_tally(len(t)))
+        others = [one.frequency(settings["rule_splits"]) for one in permuted if one.n_piles]
+        frequency = true.frequency(settings["rule_splits"])
         by_t = np.sign(np.nan_to_num(t)).astype(int) * (1 if label else -1)
         parts.append(
             pd.DataFrame(
                 {
                     "class": name,
-                    "frequency": true.frequency,
-                    "frequency_permuted": pooled.frequency,
-                    "selected": selected(true.frequency, settings["min_frequency"]),
+                    "frequency": frequency,
+                    "frequency_permuted": np.mean(others, axis=0) if others else nothing,
+                    "selected": selected(frequency, settings["min_frequency"]),
                     "sign": true.sign if method in SIGNED else by_t,
                     "selected_calibrated": chosen(network, label, settings["fdr_q"], len(t)),
                     "q_calibrated": network.q if network else nothing,
@@ -154,8 +155,10 @@ def selected_genes(snps, snp_gene, group):
     return sorted(set(snp_gene.loc[snp_gene["snp_id"].isin(chosen), "gene"].dropna()))
 
 
-def summary_rows(tallies, method, view, n_features, min_frequency):
+def summary_rows(tallies, method, view, n_features, settings):
     """Rows of ``summary.tsv``: how much the rule selects, and how much it selects when the labels mean nothing.
+
+    `settings` is the config section ``threshold``.
 
     Returns
     -------
@@ -163,17 +166,21 @@ def summary_rows(tallies, method, view, n_features, min_frequency):
         One a class: ``method``, ``view``, ``class``, ``n_features``, ``n_selected``, ``n_selected_permuted`` (mean over
         the permutations, NaN without any), ``n_all_zero_maps``, ``n_maps``.
     """
+
+    def n_selected(one):
+        return int(selected(one.frequency(settings["rule_splits"]), settings["min_frequency"]).sum())
+
     rows = []
     for label, name in enumerate(CLASSES):
         true, permuted = true_and_permuted(tallies, label, n_features)
-        counts = [selected(one.frequency, min_frequency).sum() for one in permuted]
+        counts = [n_selected(one) for one in permuted]
         rows.append(
             {
                 "method": method,
                 "view": view,
                 "class": name,
                 "n_features": n_features,
-                "n_selected": int(selected(true.frequency, min_frequency).sum()),
+                "n_selected": n_selected(true),
                 "n_selected_permuted": float(np.mean(counts)) if counts else np.nan,
                 "n_all_zero_maps": true.n_all_zero,
                 "n_maps": true.n_maps,
