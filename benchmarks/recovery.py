@@ -6,8 +6,8 @@ study goes through the pipeline's own functions: networks are trained on both ha
 features, and the other half confirms (`gcamccl.threshold`); the paper's rule is applied to guided Grad-CAM maps of the
 half that a network has not seen. Beside them: the same confirmation with a linear model for nominator, and univariate
 tests with everybody. Every study is one line a view and way of selecting in the table --out (TSV), written as soon as
-it is done; a run that was stopped goes on where it stopped. A SNP counts as true where it is causal or has r2 of at
-least --true-r2 with a causal one.
+it is done; a run that was stopped goes on where it stopped. To be found is a SNP that is causal or has r2 of at least
+--true-r2 with a causal one; false is one of a block without a causal SNP, or with the wrong direction.
 """
 
 import argparse
@@ -25,11 +25,12 @@ limit_threads(1)
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from scipy import stats  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from gcamccl.activation.nominate import METHOD  # noqa: E402
 from gcamccl.activation.run import Attribution  # noqa: E402
-from gcamccl.cohort import COHORT_COLUMNS, TEST, TRAIN, Cohort, halving, permuted_rows  # noqa: E402
+from gcamccl.cohort import TEST, TRAIN  # noqa: E402
 from gcamccl.model.inputs import prepare  # noqa: E402
 from gcamccl.model.network import build  # noqa: E402
 from gcamccl.threshold import calibrated  # noqa: E402
@@ -38,84 +39,31 @@ from gcamccl.threshold.rule import empty_tally, selected, tally  # noqa: E402
 from gcamccl.threshold.univariate import bh, t_test  # noqa: E402
 from gcamccl.train.replicates import train_replicates  # noqa: E402
 from gcamccl.workflow import config  # noqa: E402
+from recovery_studies import LD_BLOCK, NETWORKS, SCENARIOS, Truth, small_study  # noqa: E402
 
-NETWORKS, LD_BLOCK, LD = 5, 10, 0.75  # networks of ROIs; SNPs of a block and correlation of neighbours' latent values
-NOISE, SHARED = 0.12, 0.06  # SD of a connection between people: its own, and of factors that connections share
-# Scenario -> difference of the groups: of planted connections (r), of all between two pairs of networks, of causal
-# SNPs' latent values (SD).
-SCENARIOS = {
-    "null": (0.0, 0.0, 0.0),
-    "edges weak": (0.05, 0.0, 0.0),
-    "edges strong": (0.10, 0.0, 0.0),
-    "blocks": (0.0, 0.03, 0.0),
-    "snps": (0.0, 0.0, 0.8),
-    "both": (0.08, 0.0, 0.6),
-}
 GROUPS = {"connectivity": "network pairs", "snps": "LD blocks"}  # what is tested as a whole
-PLANTED_EDGES, CAUSAL_SNPS = 0.08, 6  # share of the connections, in clusters; SNPs
 COLUMNS = (
     *("scenario", "seed", "view", "method", "auc", "n_features", "n_true", "n_selected", "n_hit", "n_false", "cpu_s"),
 )
+RECOMMENDED = "confirmed, network"
+COLOURS = {  # Okabe and Ito, as in the report
+    RECOMMENDED: "#0072B2",
+    "confirmed, linear": "#009E73",
+    "univariate": "#E69F00",
+    "paper's rule": "#000000",
+}
+MARKS = ("o", "s", "D", "x")
+WORDS = {"connectivity": "connections", "snps": "SNPs"}
+METHODS = [*COLOURS, *(f"{groups}, {who}" for groups in GROUPS.values() for who in calibrated.NOMINATORS)]
+ORDER = {
+    "scenario": {name: place for place, name in enumerate(SCENARIOS)},
+    "view": {name: place for place, name in enumerate(GROUPS)},
+    "method": {name: place for place, name in enumerate(METHODS)},
+}
 EXAMPLES = """examples:
   python benchmarks/recovery.py --out recovery.tsv --scenarios null --seeds 1 2 3
-  python benchmarks/recovery.py --out recovery.tsv --table
+  python benchmarks/recovery.py --out recovery.tsv --table --docs docs
 """
-
-
-def small_study(scenario, seed, people, rois, loci, halvings, true_r2):
-    """A cohort, and per view the truth: 1 larger in high, -1 larger in low, 0 the same (n_features,)."""
-    rng = np.random.default_rng([seed, list(SCENARIOS).index(scenario)])
-    edge_effect, block_effect, snp_effect = SCENARIOS[scenario]
-    labels = np.tile([0, 1], people // 2).astype(np.int8)
-    side = labels - 0.5
-    rows, columns = np.triu_indices(rois, 1)
-    network = np.arange(rois) * NETWORKS // rois
-    base = np.where(network[rows] == network[columns], 0.35, 0.05) + 0.05 * rng.normal(size=len(rows))
-    factors = rng.normal(size=(people, 8)) @ rng.normal(size=(8, len(rows))) / np.sqrt(8)
-    edges = base + SHARED * factors + NOISE * rng.normal(size=(people, len(rows)))
-    truth = np.zeros(len(rows))
-    if edge_effect:
-        # Clusters, since connections that differ lie together in real studies too.
-        while (truth != 0).mean() < PLANTED_EDGES:
-            a, b = rng.integers(0, rois - 3, 2)
-            inside = (rows >= a) & (rows < a + 3) & (columns >= b) & (columns < b + 3)
-            truth[inside & (truth == 0)] = rng.choice([-1, 1])
-        edges += edge_effect * np.outer(side, truth)
-    if block_effect:
-        pairs = [(a, b) for a in range(NETWORKS) for b in range(a + 1, NETWORKS)]
-        for sign, place in zip((1, -1), rng.permutation(len(pairs))[:2], strict=True):
-            a, b = pairs[place]
-            truth[(network[rows] == a) & (network[columns] == b)] = sign
-        edges += block_effect * np.outer(side, truth)
-    fc = np.zeros((people, rois, rois), dtype=np.float32)
-    fc[:, rows, columns] = fc[:, columns, rows] = np.clip(edges, -0.99, 0.99)
-
-    causal, shift = rng.permutation(loci)[:CAUSAL_SNPS], np.zeros(loci)
-    shift[causal] = snp_effect * rng.choice([-1, 1], CAUSAL_SNPS)
-    # Everybody has two chromosomes; neighbours in a block are alike, and tags move with what is causal.
-    latent = rng.normal(size=(2, people, loci))
-    for snp in range(loci):
-        if snp % LD_BLOCK:
-            latent[:, :, snp] = LD * latent[:, :, snp - 1] + np.sqrt(1 - LD**2) * latent[:, :, snp]
-    block = np.arange(loci) // LD_BLOCK
-    near = LD ** np.abs(np.subtract.outer(np.arange(loci), np.arange(loci))) * (block[:, None] == block)
-    latent += side[None, :, None] * (shift @ near) / 2
-    cut = rng.uniform(0.1, 0.5, loci)
-    thresholds = np.quantile(rng.normal(size=100_000), 1 - cut)
-    dosage = (latent > thresholds).sum(axis=0).astype(np.float32)
-    r2 = np.corrcoef(dosage, rowvar=False) ** 2 if loci > 1 else np.ones((1, 1))
-    tags = (r2[causal] >= true_r2).any(axis=0) if snp_effect else np.zeros(loci, bool)
-    snp_truth = np.where(tags, np.sign(shift @ near), 0)
-
-    table = pd.DataFrame({"participant_id": [f"p{number:04d}" for number in range(people)]}).reindex(
-        columns=COHORT_COLUMNS
-    )
-    table["group"] = np.array(["low", "high"])[labels]
-    nobody = [None] * people
-    permutations = np.stack([np.arange(people, dtype=np.int32), permuted_rows(nobody, nobody, rng)])
-    splits = np.concatenate([halving(labels, 0.18, rng) for _ in range(halvings)])
-    cohort = Cohort(table, fc, dosage, labels[permutations], splits, permutations, pd.DataFrame(), splits)
-    return cohort, {"connectivity": truth, "snps": snp_truth}
 
 
 def trained_halves(cohort, settings, activation):
@@ -143,14 +91,22 @@ def trained_halves(cohort, settings, activation):
     return nominations, tallies, {view: float(np.mean(values)) for view, values in areas.items()}
 
 
+def of_groups(truth, group):
+    """`Truth` of groups of features: a group differs if one of its features does, in whichever direction."""
+    differs, sought = np.zeros(group.max() + 1), np.zeros(group.max() + 1, dtype=bool)
+    np.maximum.at(differs, group, np.abs(truth.differs))
+    np.logical_or.at(sought, group, truth.sought)
+    return Truth(differs, sought)
+
+
 def judge(truth, chosen, direction=None):
     """Counts of one way of selecting: a selected feature is false if nothing differs there, or the other way round."""
-    right = (truth != 0) if direction is None else (truth != 0) & (direction == truth)
+    right = (truth.differs != 0) if direction is None else (truth.differs != 0) & (direction == truth.differs)
     return {
-        "n_features": len(truth),
-        "n_true": int((truth != 0).sum()),
+        "n_features": len(chosen),
+        "n_true": int(truth.sought.sum()),
         "n_selected": int(chosen.sum()),
-        "n_hit": int((chosen & right).sum()),
+        "n_hit": int((chosen & right & truth.sought).sum()),
         "n_false": int((chosen & ~right).sum()),
     }
 
@@ -173,12 +129,10 @@ def study_lines(scenario, seed, args, settings):
         for nominator in calibrated.NOMINATORS:
             one = calibrated.select(halves, view, 0, threshold, nominator)
             found[f"confirmed, {nominator}"] = judge(planted, one.q <= level, one.direction)
-            group_truth = np.zeros(group_of[view].max() + 1)
-            np.maximum.at(group_truth, group_of[view], np.abs(planted))
             _, q = groups(one.p, group_of[view])
-            found[f"{GROUPS[view]}, {nominator}"] = judge(group_truth, q <= level)
+            found[f"{GROUPS[view]}, {nominator}"] = judge(of_groups(planted, group_of[view]), q <= level)
         _, values = calibrated.feature_reader(cohort, view)
-        t, p = t_test(values(np.arange(len(planted))), cohort.labels[0])
+        t, p = t_test(values(np.arange(len(planted.differs))), cohort.labels[0])
         found["univariate"] = judge(planted, np.nan_to_num(bh(p), nan=1.0) <= level, np.sign(t))
         active = [selected(tallies[view, label].frequency(), 0.7) for label in (0, 1)]
         found["paper's rule"] = judge(planted, active[0] | active[1])
@@ -193,16 +147,16 @@ def run(args):
     """Make the studies that the table lacks."""
     settings = config.merge(config.read_yaml(config.PAPER), config.read_yaml(ROOT / "config/tuned.yaml"))["train"]
     done = set()
-    if args.out.exists():
-        with args.out.open() as handle:
+    if args.out[0].exists():
+        with args.out[0].open() as handle:
             done = {(line["scenario"], int(line["seed"])) for line in csv.DictReader(handle, delimiter="\t")}
     for seed in args.seeds:
         for scenario in args.scenarios:
             if (scenario, seed) in done:
                 continue
             lines = study_lines(scenario, seed, args, settings)
-            new = not args.out.exists()
-            with args.out.open("a", newline="") as handle:
+            new = not args.out[0].exists()
+            with args.out[0].open("a", newline="") as handle:
                 writer = csv.DictWriter(handle, COLUMNS, delimiter="\t", lineterminator="\n")
                 if new:
                     writer.writeheader()
@@ -211,37 +165,116 @@ def run(args):
             print(scenario, seed, f"{lines[-1]['cpu_s']} s", "; ".join(told), flush=True)
 
 
-def summary(path):
-    """Means over studies, and the last line's figures."""
-    table = pd.read_csv(path, sep="\t", keep_default_na=False)  # "null" is a name
+def read_tables(paths):
+    """The studies of all tables: DataFrame of `COLUMNS`, ``fdp``, ``precision``, ``recall``, ``any_false``.
+
+    ``fdp``: share of what was selected that is false, 0 where nothing was; ``precision``: the same of studies where
+    something was; ``any_false``: 0 or 1.
+    """
+    table = pd.concat([pd.read_csv(path, sep="\t", keep_default_na=False) for path in paths])  # "null" is a name
     table["fdp"] = table["n_false"] / table["n_selected"].clip(lower=1)
-    table["precision"] = (table["n_hit"] / table["n_selected"]).where(table["n_selected"] > 0)
+    table["precision"] = (1 - table["n_false"] / table["n_selected"]).where(table["n_selected"] > 0)
     table["recall"] = (table["n_hit"] / table["n_true"]).where(table["n_true"] > 0)
-    table["any_false"] = table["n_false"] > 0
+    table["any_false"] = (table["n_false"] > 0).astype(float)
+    return table
+
+
+def means(table):
+    """Means over studies: one row a scenario, view and way of selecting."""
     groups = table.groupby(["scenario", "view", "method"], sort=False)
-    shown = groups[["auc", "n_selected", "fdp", "precision", "recall", "any_false"]].mean()
+    shown = groups[["auc", "n_true", "n_selected", "n_hit", "fdp", "precision", "recall", "any_false"]].mean()
     shown.insert(0, "studies", groups.size())
-    print(shown.round(3).to_string())
-    own, peer = (table[table["method"] == name] for name in ("confirmed, network", "univariate"))
-    null = own[own["scenario"] == "null"]
-    any_false = null.groupby("seed")["any_false"].max().mean() if len(null) else float("nan")
-    per_view = null.groupby("view")["any_false"].mean().max() if len(null) else float("nan")
-    planted = own[own["n_true"] > 0]
-    hits = planted.groupby(["scenario", "view"])["n_hit"].sum()
-    univariate = peer[peer["n_true"] > 0].groupby(["scenario", "view"])["n_hit"].sum()
-    print(
-        f"pure null studies with any selection: {any_false:.3f} of both views together, at most {per_view:.3f} of one"
+    shown.insert(6, "fdp_se", groups["fdp"].sem())
+    return shown.reset_index().sort_values(
+        ["scenario", "view", "method"], key=lambda one: one.map(ORDER[one.name]), kind="stable", ignore_index=True
     )
+
+
+def null_rates(table):
+    """Share of null studies with any selection, each view alone and both, by way of selecting, with 95 % bounds."""
+    null = table[table["scenario"] == "null"]
+    wide = null.pivot_table(index=["method", "seed"], columns="view", values="any_false")
+    # Groups have other names in either view: none of both together.
+    wide["both views"] = wide.max(axis=1).where(wide.notna().all(axis=1))
+    rows = []
+    for method, own in wide.groupby(level="method", sort=False):
+        for view in wide.columns:
+            found = own[view].dropna()
+            if len(found):
+                interval = stats.binomtest(int(found.sum()), len(found)).proportion_ci(method="exact")
+                rows.append((method, view, len(found), found.mean(), interval.low, interval.high))
+    return pd.DataFrame(rows, columns=["method", "view", "studies", "any_selected", "low", "high"])
+
+
+def summary(table, level):
+    """Print the means over studies and the last line's figures."""
+    print(means(table).round(3).to_string(index=False))
+    rates = null_rates(table)
+    print(rates.round(3).to_string(index=False))
+    own, peer = (table[(table["method"] == name) & (table["n_true"] > 0)] for name in (RECOMMENDED, "univariate"))
+    null = rates.loc[(rates["method"] == RECOMMENDED) & (rates["view"] == "both views"), "any_selected"]
     print(
-        f"RESULT nominal_fdr=0.1 realised_fdr={planted['fdp'].mean():.3f} null_any={per_view:.3f}"
-        f" recall_vs_univariate={hits.sum() / max(1, univariate.sum()):.2f}"
+        f"RESULT nominal_fdr={level:g} realised_fdr={own['fdp'].mean():.3f}"
+        f" null_any={null.iloc[0] if len(null) else float('nan'):.3f}"
+        f" recall_vs_univariate={own['n_hit'].sum() / max(1, peer['n_hit'].sum()):.2f}"
     )
+
+
+def draw(table, level):
+    """What is found, how often it is wrong, and what pure null studies give, by way of selecting."""
+    from gcamccl.report.figures import style
+
+    shown = means(table)
+    shown = shown[shown["method"].isin(COLOURS)]
+    planted = shown[(shown["scenario"] != "null") & (shown["n_true"] > 0)]
+    places = planted[["scenario", "view"]].drop_duplicates().reset_index(drop=True)
+    where = {place: number for number, place in enumerate(places.itertuples(index=False, name=None))}
+    with style.styled():
+        drawing, axes = style.figure(9.6, 4.4, columns=3, width_ratios=(1, 1, 0.8))
+        for number, (method, colour) in enumerate(COLOURS.items()):
+            own = planted[planted["method"] == method]
+            y = np.array([where[place] for place in zip(own["scenario"], own["view"], strict=True)])
+            y = y + 0.17 * (number - (len(COLOURS) - 1) / 2)
+            axes[0].plot(own["recall"], y, MARKS[number], color=colour, label=method)
+            axes[1].errorbar(own["fdp"], y, xerr=1.96 * own["fdp_se"], fmt=MARKS[number], color=colour, lw=1)
+        names = [f"{scenario}: {WORDS[view]}" for scenario, view in where]
+        axes[0].set_yticks(range(len(names)), names)
+        axes[1].set_yticks(range(len(names)), [""] * len(names))
+        for axis in axes[:2]:
+            axis.set_xlim(-0.03, 1.03)
+            axis.invert_yaxis()
+        axes[0].set(xlabel="share of the planted features found", title="Found")
+        axes[1].set(xlabel="share of the selected that is false", title="False")
+        axes[1].axvline(level, color="#555555", lw=0.8, ls=":")
+        rates = null_rates(table)
+        rates = rates[rates["method"].isin(COLOURS)]
+        views = ["connectivity", "snps", "both views"]
+        for number, (method, colour) in enumerate(COLOURS.items()):
+            own = rates[rates["method"] == method].set_index("view").reindex(views)
+            y = np.arange(3) + 0.17 * (number - (len(COLOURS) - 1) / 2)
+            bounds = [own["any_selected"] - own["low"], own["high"] - own["any_selected"]]
+            axes[2].errorbar(own["any_selected"], y, xerr=bounds, fmt=MARKS[number], color=colour, lw=1)
+        axes[2].set_yticks(range(3), ["connections", "SNPs", "either"])
+        axes[2].set(xlim=(-0.03, 1.03), xlabel="studies with any selection", title="Nothing planted")
+        axes[2].invert_yaxis()
+        axes[2].axvline(level, color="#555555", lw=0.8, ls=":")
+        drawing.legend(loc="outside lower center", ncols=len(COLOURS))
+    return drawing
+
+
+def write_docs(table, level, folder):
+    """The table of means and the figure, as the documentation shows them."""
+    from gcamccl.report.figures import style
+
+    means(table).drop(columns="fdp_se").round(3).to_csv(folder / "recovery.tsv", sep="\t", index=False, na_rep="n/a")
+    with style.styled():
+        style.save(draw(table, level), folder / "recovery.png", folder / "recovery.svg")
 
 
 def main():
     """Make studies, or print the table."""
     p = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("--out", type=Path, required=True, help="table of studies; lines are added")
+    p.add_argument("--out", type=Path, required=True, nargs="+", help="table of studies; lines are added to the first")
     p.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     p.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 11)), help="studies (default: 1 to 10)")
     p.add_argument("--people", type=int, default=240)
@@ -250,11 +283,15 @@ def main():
     p.add_argument("--halvings", type=int, default=5)
     p.add_argument("--true-r2", type=float, default=0.1, help="with a causal SNP, from which a SNP counts as true")
     p.add_argument("--q", type=float, default=0.1, help="level of the false discovery rate (default: 0.1)")
-    p.add_argument("--table", action="store_true", help="print what --out holds, make nothing")
+    p.add_argument("--table", action="store_true", help="print what the tables hold, make nothing")
+    p.add_argument("--docs", type=Path, metavar="DIR", help="write recovery.tsv, recovery.png, recovery.svg there")
     args = p.parse_args()
     if not args.table:
         run(args)
-    summary(args.out)
+    table = read_tables(args.out)
+    if args.docs:
+        write_docs(table, args.q, args.docs)
+    summary(table, args.q)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,24 @@ def test_variants_of_a_study(tmp_path):
     assert high(weak) != high(plain), "0.02 of the largest map's maximum is below 0.05"
 
 
+def test_one_person_or_nobody_of_a_class(tmp_path):
+    folders = write_study(tmp_path)
+    for keep in (1, 0):
+        for path in folders[3].rglob("people.parquet"):
+            people = pd.read_parquet(path)
+            for _, rows in people[people["label"] == 1].groupby("replicate"):
+                people.loc[rows.index[keep:], "part"] = "validation"
+            people.to_parquet(path, index=False)
+        found = run_on(folders)
+        summary = found["summary"].set_index(["method", "view", "class"]).loc[("guided_gradcam", "snps")]
+        assert summary.loc["high", "n_maps"] == 2 * keep
+        high = found["snps"].query("`class` == 'high'").reset_index(drop=True)
+        if keep:
+            assert set(high["frequency"]) <= {0.0, 1.0}
+        else:
+            assert high["frequency"].isna().all() and not high["selected"].any()
+
+
 def test_lowest_over_splits_asks_every_split(tmp_path):
     folders = write_study(tmp_path)
     path = folders[3] / "replicates-3-5" / "maps.safetensors"

@@ -228,7 +228,7 @@ def write_maps(path, cohort, shards, settings, device="cpu", say=lambda text: No
     InputError
         A replicate of another cohort, weights that do not fit, no such layer, maps that are not finite.
     """
-    people, peaks, checks, untrained = [], [], [pd.DataFrame(columns=COLUMNS)], {}
+    people, peaks, checks, untrained = [], [], [], {}
     with TensorWriter(path, tensor_shapes(cohort, shards, settings)) as writer:
         for shard, facts in ((one, facts) for one in shards for facts in one.replicates):
             replicate = facts["replicate"]
@@ -263,8 +263,8 @@ def write_maps(path, cohort, shards, settings, device="cpu", say=lambda text: No
                 untrained |= {f"{replicate:04d}/{name}": mean for name, mean in means.items()}
             peaks += [_peak_rows(replicate, *place, np.concatenate(pieces)) for place, pieces in found.items()]
             say(f"replicate {replicate}: {len(rows)} people, {len(found)} kinds of map")
-    tables = [pd.concat(table, ignore_index=True) for table in (people, peaks, checks)]
-    return *tables, untrained
+    checks = pd.concat(checks, ignore_index=True) if checks else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(people, ignore_index=True), pd.concat(peaks, ignore_index=True), checks, untrained
 
 
 def open_replicate(cohort, shard, facts, settings, device="cpu"):
