@@ -34,7 +34,7 @@ from gcamccl.cohort import TEST, TRAIN  # noqa: E402
 from gcamccl.model.inputs import prepare  # noqa: E402
 from gcamccl.model.network import build  # noqa: E402
 from gcamccl.threshold import calibrated  # noqa: E402
-from gcamccl.threshold.confirm import groups  # noqa: E402
+from gcamccl.threshold.confirm import gate, groups  # noqa: E402
 from gcamccl.threshold.rule import empty_tally, selected, tally  # noqa: E402
 from gcamccl.threshold.univariate import bh, t_test  # noqa: E402
 from gcamccl.train.replicates import train_replicates  # noqa: E402
@@ -124,12 +124,16 @@ def study_lines(scenario, seed, args, settings):
     first, second = (network[index] for index in np.triu_indices(args.rois, 1))
     pairs = np.unique(first * NETWORKS + second, return_inverse=True)[1]
     group_of = {"connectivity": pairs, "snps": np.arange(args.loci) // LD_BLOCK}
+    gated = {
+        nominator: gate({view: calibrated.select(halves, view, 0, threshold, nominator) for view in truth})
+        for nominator in calibrated.NOMINATORS
+    }
     for view, planted in truth.items():
         found = {}
-        for nominator in calibrated.NOMINATORS:
-            one = calibrated.select(halves, view, 0, threshold, nominator)
+        for nominator, confirmations in gated.items():
+            one = confirmations[view]
             found[f"confirmed, {nominator}"] = judge(planted, one.q <= level, one.direction)
-            _, q = groups(one.p, group_of[view])
+            _, q = groups(one, group_of[view])
             found[f"{GROUPS[view]}, {nominator}"] = judge(of_groups(planted, group_of[view]), q <= level)
         _, values = calibrated.feature_reader(cohort, view)
         t, p = t_test(values(np.arange(len(planted.differs))), cohort.labels[0])

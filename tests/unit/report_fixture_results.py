@@ -12,7 +12,7 @@ N_LOCI, SPLITS = 200, 2
 CLASSES = ("low", "high")
 SUMMARY = [
     *("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
-    *("n_all_zero_maps", "n_maps"),
+    *("n_all_zero_maps", "n_maps", "p_any"),
 ]
 GENE_SETS = [
     *("source", "gene_set", "set_size", "contained", "p", "q", "genes"),
@@ -82,13 +82,23 @@ def selection(folder, rois, loci, planted, rng, selected, permuted_alike):
             own = table[table["class"] == name]
             count = int(own["selected"].sum())
             rows.append(
-                ("guided_gradcam", view, name, len(own), count, count * (0.98 if permuted_alike else 0.1), 1, 40)
+                (
+                    "guided_gradcam",
+                    view,
+                    name,
+                    len(own),
+                    count,
+                    count * (0.98 if permuted_alike else 0.1),
+                    1,
+                    40,
+                    np.nan,
+                )
             )
-            rows.append(("gradcam", view, name, len(own), len(own), len(own), 0, 40))
+            rows.append(("gradcam", view, name, len(own), len(own), len(own), 0, 40, np.nan))
             if view == "snps":
                 genes = sorted({gene for cell in own.loc[own["selected"], "genes"] for gene in cell.split(",")})
                 (folder / f"genes_{name}.txt").write_text("".join(f"{gene}\n" for gene in genes))
-            rows.append(("calibrated", view, name, len(own), int(own["selected_calibrated"].sum()), 0, 0, 10))
+            rows.append(("calibrated", view, name, len(own), int(own["selected_calibrated"].sum()), 0, 0, 10, 1e-6))
     columns = SUMMARY
     write_groups(folder)
     write_tsv(folder / "summary.tsv", pd.DataFrame(rows, columns=columns))

@@ -262,6 +262,25 @@ def test_permuted_labels_that_select_as_many_are_a_plain_warning(tmp_path):
     assert len(checks.warnings(results, {})["threshold"]) == 4
 
 
+def test_what_is_confirmed_is_said_with_the_evidence_that_anything_differs(results):
+    said = {heading: text for heading, text, _ in summary.sentences(results)}["Confirmed"]
+    assert "over 5 halvings, at a false-discovery rate of 0.1: 30 of 34,716 connections and 6 of 200 SNPs" in said
+    assert "(permuted labels: 0 connections and 0 SNPs). That anything differs at all has p = 1e-06." in said
+    table = results.tables["threshold/summary"].assign(n_selected=0, p_any=0.4)
+    nothing = replace(results, tables=results.tables | {"threshold/summary": table})
+    said = {heading: text for heading, text, _ in summary.sentences(nothing)}["Confirmed"]
+    assert "has p = 0.4. The networks have not learned, or the halves are too small to show" in said
+
+
+def test_more_confirmed_with_permuted_labels_than_the_level_allows_is_a_warning(results):
+    table = results.tables["threshold/summary"].copy()
+    own = (table["method"] == "calibrated") & (table["view"] == "snps")
+    table.loc[own, "n_selected_permuted"] = 2.0
+    doubtful = replace(results, tables=results.tables | {"threshold/summary": table})
+    (line,) = checks.warnings(doubtful, {})["threshold"]
+    assert line.startswith("SNPs: the calibrated selection confirmed 6 with the labels and 4.0 with permuted labels")
+
+
 def test_relatives_across_training_and_test_are_a_warning(results):
     cohort = results.tables["cohort/cohort"]
     splits = np.ones((2, len(cohort)), np.int8)

@@ -8,7 +8,7 @@ from tiny_cohort import tiny_cohort
 
 from gcamccl.cohort import TEST, VALIDATION, halving
 from gcamccl.threshold import calibrated
-from gcamccl.threshold.confirm import SAFETY, adjusted_t, cauchy, combine, confirmed, groups, household_means, one_sided
+from gcamccl.threshold.confirm import SAFETY, adjusted_t, cauchy, combine, confirmed, household_means, one_sided
 
 SETTINGS = {"covariates": [], "nominate_share": 0.25, "fdr_q": 0.1}
 
@@ -282,7 +282,7 @@ def test_a_network_that_learned_nothing_selects_little_and_the_wrong_direction_n
     assert (nothing.q == 1).all() and not nothing.direction.any() and not nothing.stability.any()
 
 
-def test_ld_blocks_and_groups():
+def test_ld_blocks():
     rng = np.random.default_rng(7)
     base = rng.normal(size=(200, 4))
     columns = [0, 0, 1, 1, 1, 2, 3]
@@ -292,11 +292,3 @@ def test_ld_blocks_and_groups():
     order = np.array([6, 2, 0, 5, 3, 1, 4])
     shuffled = calibrated.ld_blocks(dosage[:, order], chrom[order], pos[order], 0.2)
     assert [len(set(shuffled[np.isin(order, pair)])) for pair in ([0, 1], [2, 3])] == [1, 1]
-    p, q = groups(np.array([1e-4, 0.2, 1, 1, 0.5]), np.array([0, 0, 1, 1, 2]))
-    assert p[1] == 1
-    assert p.tolist() == [2e-4, 1, 0.5], "Simes: 2 x 1e-4 / 1 is less than 2 x 0.2 / 2"
-    np.testing.assert_allclose(q, stats.false_discovery_control(p))
-    many = np.r_[np.full(5, 1e-3), np.ones(95)]  # as many as are named count, whatever else the group holds
-    assert groups(many, np.zeros(100, int))[0] == pytest.approx(0.02)
-    assert np.isnan(groups(np.full(3, np.nan), np.array([0, 0, 1]))[0]).all(), "no halves"
-    assert [len(part) for part in groups(np.zeros(0), np.zeros(0, int))] == [0, 0]

@@ -101,14 +101,14 @@ TABLES = {
             *("class", "snp_id", "chrom", "pos", "genes"),
             *("frequency", "frequency_permuted", "selected", "sign", *CALIBRATED, "t", "p", "q"),
         ),
-        "summary": ("method", "view", "class", "n_features", "n_selected", "n_selected_permuted"),
+        "summary": ("method", "view", "class", "n_features", "n_selected", "n_selected_permuted", "n_maps", "p_any"),
     },
 }
 FILES = {"edges": "edges_all.parquet", "qc_fc_edges": "qc_fc.parquet"}  # tables not kept as <table>.tsv
 ENRICHMENT = ("source", "gene_set", "set_size", "contained", "p", "q", "genes", "p_candidates", "q_candidates")
 NUMBERS = [
     *("frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates"),
-    *("q_calibrated", "direction", "stability", "q_linear"),
+    *("q_calibrated", "direction", "stability", "q_linear", "p_any"),
     *("t1w_gain", "n_scrubbed", "residual_dof", "median_abs_r", "median_abs_r_by_chance", "share_p_below_0_05", "r"),
     *("kinship", "ibs0", "f", "call_rate", "heterozygosity", "eigenvalue", "variance_share"),
 ]

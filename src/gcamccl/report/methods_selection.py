@@ -113,6 +113,11 @@ def _calibrated(results, settings, cohort):
     if not halvings:
         return
     columns = available(results.tables["cohort/cohort"], settings["covariates"]).get(ALL, [])
+    both = (
+        ", in either view only if the two views' own p-values together (Simes 1986) show that anything differs"
+        if all(results.has(view) for view in VIEWS)
+        else ""
+    )
     adjusted = f", adjusted for {', '.join(columns)}" if columns else ""
     yield (
         f"Calibrated selection: in {halvings} random halvings of the people (relatives on one side) a network was "
@@ -120,7 +125,7 @@ def _calibrated(results, settings, cohort):
         f"sign is the direction; each was tested one-sided in the other half by a linear model of the group{adjusted}, "
         "relatives of one group counting once, by their mean. A feature's p-values of one direction were combined by "
         "the Cauchy rule (Liu and Xie 2020), the better direction's doubled, and q computed over all features "
-        f"(Benjamini and Hochberg 1995), confirmed at {settings['fdr_q']:g}. Pairs of networks and LD blocks (r2 of at "
+        f"(Benjamini and Hochberg 1995), confirmed at {settings['fdr_q']:g}{both}. Pairs of networks and LD blocks (r2 of at "
         f"least {settings['min_ld_r2']:g}) were tested by their features' p-values (Simes 1986). A linear support "
         "vector machine in the network's place is the yardstick."
     )

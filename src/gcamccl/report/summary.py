@@ -113,8 +113,11 @@ def _confirmed(results):
     text = (
         f"Named by the network on one half of the people and confirmed by the other half, over "
         f"{table['n_maps'].iloc[0] // 2} halvings, at a false-discovery rate of {level:g}: {' and '.join(found)} "
-        f"(permuted labels: {' and '.join(permuted)})."
+        f"(permuted labels: {' and '.join(permuted)}). "
+        f"That anything differs at all has p = {table['p_any'].iloc[0]:.2g}."
     )
+    if not table["n_selected"].sum():
+        text += " The networks have not learned, or the halves are too small to show, where the groups differ."
     return "Confirmed", text, False
 
 

@@ -26,6 +26,7 @@ HEADINGS = {
     "n_features": "features",
     "n_all_zero_maps": "maps zero everywhere",
     "n_maps": "maps",
+    "p_any": "p, anything differs",
     "selected_calibrated": "confirmed",
     "q_calibrated": "q, calibrated",
     "q_linear": "q, linear",

@@ -10,7 +10,7 @@ from gcamccl.cohort_files import input_files as cohort_files
 from gcamccl.cohort_files import read_cohort
 from gcamccl.confounds import ALL, available
 from gcamccl.threshold import calibrated, maps, tables
-from gcamccl.threshold.confirm import nothing
+from gcamccl.threshold.confirm import gate, nothing
 from gcamccl.threshold.univariate import bh, t_test
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
@@ -133,20 +133,19 @@ def run(inputs, shards, settings, halves=None, say=lambda text: None):
         tests["connectivity"] = edge_tests(cohort.fc, labels[0])
     if inputs.snps is not None:
         tests["snps"] = t_test(cohort.dosage, labels[0])
-    summary, features, confirmations = [], {}, {}
+    seen = [view for view in tests if view in shards[0].views]  # those that the network was given
+    confirmations, confirmed_rows = confirm(halves, seen, settings, say) if halves is not None else ({}, {})
+    summary, features = [], {}
     for view, (t, p) in tests.items():
         q = bh(p)
         # A view the network was not given has no maps: frequencies are missing, the univariate tests stay.
         counted = {}
-        for one in shards[0].methods if view in shards[0].views else ():
+        for one in shards[0].methods if view in seen else ():
             found = maps.tallies(shards, one, view, len(labels), len(t), settings)
             summary += tables.summary_rows(found, one, view, len(t), settings)
             counted = found if one == method else counted
-        confirmations[view] = {}
-        if halves is not None and view in shards[0].views:
-            confirmations[view], rows = confirm(halves, view, settings, say)
-            summary += rows
-        features[view] = tables.feature_table(counted, method, (t, p, q), settings, confirmations[view])
+        summary += confirmed_rows.get(view, [])
+        features[view] = tables.feature_table(counted, method, (t, p, q), settings, confirmations.get(view))
         n_found = int((q <= settings["fdr_q"]).sum())
         say(f"{view}: {n_found} of {len(t)} with a univariate q <= {settings['fdr_q']:g}")
     result = {"edges": None, "snps": None, "network_pairs": None, "ld_blocks": None, "genes": {}}
@@ -154,38 +153,44 @@ def run(inputs, shards, settings, halves=None, say=lambda text: None):
     level = settings["fdr_q"]
     if "connectivity" in features:
         result["edges"] = tables.edge_table(features["connectivity"], inputs.rois)
-        network = confirmations["connectivity"].get("network", nothing(len(tests["connectivity"][0])))
+        network = confirmations.get("connectivity", {}).get("network", nothing(len(tests["connectivity"][0])))
         result["network_pairs"] = tables.network_pairs(network, inputs.rois, level)
     if "snps" in features:
         snps = result["snps"] = tables.snp_table(features["snps"], inputs.snps)
         result["genes"] = {group: tables.selected_genes(snps, inputs.snp_gene, group) for group in tables.CLASSES}
-        network = confirmations["snps"].get("network", nothing(len(tests["snps"][0])))
+        network = confirmations.get("snps", {}).get("network", nothing(len(tests["snps"][0])))
         where = inputs.snps["chrom"].to_numpy(), inputs.snps["pos"].to_numpy()
         block = calibrated.ld_blocks(cohort.dosage, *where, settings["min_ld_r2"])
         result["ld_blocks"] = tables.ld_blocks(network, inputs.snps, block, level)
     return result
 
 
-def confirm(halves, view, settings, say=lambda text: None):
-    """The calibrated selection of a view, by each nominator, with the true and with permuted labels.
+def confirm(halves, views, settings, say=lambda text: None):
+    """The calibrated selection in all views, by each nominator, with the true and with permuted labels.
 
     Returns
     -------
-    dict of str to gcamccl.threshold.confirm.Confirmation
-        Nominator -> selection with the true labels.
-    list of dict
-        Rows of the summary.
+    dict of str to dict of str to gcamccl.threshold.confirm.Confirmation
+        View -> nominator -> selection with the true labels.
+    dict of str to list of dict
+        View -> rows of the summary.
     """
-    true, rows = {}, []
+    true, rows = {view: {} for view in views}, {view: [] for view in views}
     columns = available(halves.cohort.table, settings["covariates"], say).get(ALL, [])
-    say(f"{view}: confirming tests adjust for {', '.join(columns) or 'nothing'}")
+    say(f"confirming tests adjust for {', '.join(columns) or 'nothing'}")
+    level, n_labels = settings["fdr_q"], len(halves.cohort.labels)
     for nominator in calibrated.NOMINATORS:
-        every = [calibrated.select(halves, view, row, settings, nominator) for row in range(len(halves.cohort.labels))]
-        true[nominator] = every[0]
-        rows += tables.calibrated_rows(
-            every[0], every[1:], nominator, view, settings["fdr_q"], len(halves.cohort.splits)
-        )
-        counts = [int((one.q <= settings["fdr_q"]).sum()) for one in every]
-        permuted = f", with permuted labels {', '.join(map(str, counts[1:]))}" if counts[1:] else ""
-        say(f"{view}: {counts[0]} confirmed of those that the {nominator} model nominates{permuted}")
+        every = [
+            gate({view: calibrated.select(halves, view, row, settings, nominator) for view in views})
+            for row in range(n_labels)
+        ]
+        for view in views:
+            own = [one[view] for one in every]
+            true[view][nominator] = own[0]
+            rows[view] += tables.calibrated_rows(own[0], own[1:], nominator, view, level, len(halves.cohort.splits))
+            counts = [int((one.q <= level).sum()) for one in own]
+            permuted = f", with permuted labels {', '.join(map(str, counts[1:]))}" if counts[1:] else ""
+            say(f"{view}: {counts[0]} confirmed of those that the {nominator} model nominates{permuted}")
+        if views:
+            say(f"p that anything differs between the groups, {nominator} model: {every[0][views[0]].p_any:.2g}")
     return true, rows

@@ -164,7 +164,7 @@ def summary_rows(tallies, method, view, n_features, settings):
     -------
     list of dict
         One a class: ``method``, ``view``, ``class``, ``n_features``, ``n_selected``, ``n_selected_permuted`` (mean over
-        the permutations, NaN without any), ``n_all_zero_maps``, ``n_maps``.
+        the permutations, NaN without any), ``n_all_zero_maps``, ``n_maps``, ``p_any`` (NaN, see `calibrated_rows`).
     """
 
     def n_selected(one):
@@ -184,6 +184,7 @@ def summary_rows(tallies, method, view, n_features, settings):
                 "n_selected_permuted": float(np.mean(counts)) if counts else np.nan,
                 "n_all_zero_maps": true.n_all_zero,
                 "n_maps": true.n_maps,
+                "p_any": np.nan,
             }
         )
     return rows
@@ -205,7 +206,7 @@ def calibrated_rows(true, permuted, nominator, view, fdr_q, halves):
     -------
     list of dict
         As `summary_rows`; ``method``: ``calibrated`` or, where a linear model nominates, ``calibrated_linear``;
-        ``n_maps``: halves.
+        ``n_maps``: halves; ``p_any``: that anything differs, in any view.
     """
     size = len(true.p)
     return [
@@ -220,6 +221,7 @@ def calibrated_rows(true, permuted, nominator, view, fdr_q, halves):
             ),
             "n_all_zero_maps": 0,
             "n_maps": halves,
+            "p_any": true.p_any,
         }
         for label, name in enumerate(CLASSES)
     ]
@@ -283,7 +285,7 @@ def ld_blocks(confirmation, snps, block, fdr_q):
 
 def _group_table(table, confirmation, group, fdr_q, size):
     """Columns about groups of features, smallest p first."""
-    p, q = groups(confirmation.p, group)
+    p, q = groups(confirmation, group)
     table[size] = np.bincount(group, minlength=len(p))
     for label, name in ((1, "high"), (0, "low")):
         table[f"n_{name}"] = np.bincount(group[chosen(confirmation, label, fdr_q, len(group))], minlength=len(p))
