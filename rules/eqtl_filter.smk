@@ -1,7 +1,7 @@
 # eqtl_filter: SNPs in gene bodies that are brain eQTLs or lie in top brain-expressed genes; their dosages.
 # Needs impute's fileset of every chromosome, gene bodies, GTEx's 13 brain tissues, lookup table and expression table.
-# Leaves dosage.npy, loci.{bed,bim,fam}, snps.tsv, samples.tsv, snp_gene.tsv, gene_body_snps.tsv, attrition.tsv,
-# eqtl.tsv, eqtl_tissues.tsv, top_genes.tsv.
+# Leaves dosage.npy, loci.{bed,bim,fam}, snps.tsv, samples.tsv, snp_gene.tsv, genes.tsv, gene_body_snps.tsv,
+# attrition.tsv, eqtl.tsv, eqtl_tissues.tsv, top_genes.tsv.
 
 IMPUTED_FILES = [".bed", ".bim", ".fam", ".snps.tsv"]
 # Expected copies of the calls that were filled in, where the impute rule writes them.
@@ -28,6 +28,7 @@ rule eqtl_filter:
         "<eqtl_filter>/snps.tsv",
         "<eqtl_filter>/samples.tsv",
         "<eqtl_filter>/snp_gene.tsv",
+        "<eqtl_filter>/genes.tsv",
         "<eqtl_filter>/gene_body_snps.tsv",
         "<eqtl_filter>/attrition.tsv",
         "<eqtl_filter>/eqtl.tsv",

@@ -19,13 +19,18 @@ REPORT_FIGURES = {
     "map_checks": "activation",
     "fig5_chords": "threshold",
     "fig6_brain": "threshold",
+    "confirmed_chords": "threshold",
+    "confirmed_brain": "threshold",
     "snp_frequency": "threshold",
     "pathways": "enrichment",
 }
 if CONFIG["study"]["simulated"]:
     REPORT_FIGURES["recovery"] = "simulate"
 # Figures of stages that always take part, which show one modality.
-OF_CONNECTIONS = ["fig2_maps_low", "fig3_maps_high", "fig5_chords", "fig6_brain"]
+OF_CONNECTIONS = [
+    *("fig2_maps_low", "fig3_maps_high", "fig5_chords", "fig6_brain"),
+    *("confirmed_chords", "confirmed_brain"),
+]
 OF_SNPS = ["snp_frequency"]
 REPORT_FIGURES = {
     figure: stage
@@ -78,7 +83,8 @@ rule report:
         "<activation>/checks.tsv",
         "<activation>/curves.tsv",
         files_of("threshold", *THRESHOLD_FILES),
-        files_of("enrichment", "low/enrichment.tsv", "high/enrichment.tsv"),
+        files_of("enrichment", *(f"{group}/enrichment.tsv" for group in GENE_GROUPS)),
+        files_of("enrichment", "low/unmatched.tsv", "difference/difference.tsv"),
         truth=[STUDY.truth] if STUDY.truth else [],
     output:
         "<report>/report.html",

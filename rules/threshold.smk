@@ -1,9 +1,11 @@
 # threshold: which connections, SNPs and genes are selected.
 # Needs cohort's arrays, connectivity's rois.tsv, eqtl_filter's SNP tables, the maps of all activation shards, and what
 # the networks trained on halves nominate.
-# Leaves edges.tsv, edges_all.parquet, network_pairs.tsv (with scans), snps.tsv, ld_blocks.tsv, genes_low.txt,
-# genes_high.txt (with genotypes), summary.tsv.
+# Leaves edges.tsv, edges_all.parquet, network_pairs.tsv (with scans), snps.tsv, ld_blocks.tsv, genes_*.txt,
+# loci_*.txt (with genotypes), summary.tsv.
 
+# By the paper's rule for each class; confirmed by the calibrated selection as larger in either.
+GENE_GROUPS = ["low", "high", "confirmed"]
 THRESHOLD_FILES = [
     *(
         ["edges.tsv", "edges_all.parquet", "network_pairs.tsv"]
@@ -11,7 +13,12 @@ THRESHOLD_FILES = [
         else []
     ),
     *(
-        ["snps.tsv", "ld_blocks.tsv", "genes_low.txt", "genes_high.txt"]
+        [
+            "snps.tsv",
+            "ld_blocks.tsv",
+            *(f"genes_{group}.txt" for group in GENE_GROUPS),
+            *(f"loci_{group}.txt" for group in GENE_GROUPS),
+        ]
         if "snps" in MODALITIES
         else []
     ),

@@ -5,6 +5,7 @@ import pandas as pd
 from safetensors.numpy import save_file
 
 from gcamccl.activation.store import relative
+from gcamccl.enrichment.difference import COLUMNS as DIFFERENCE
 from gcamccl.workflow.config import PAPER, read_yaml
 from gcamccl.workflow.files import write_json, write_tsv
 
@@ -18,6 +19,7 @@ GENE_SETS = [
     *("source", "gene_set", "set_size", "contained", "p", "q", "genes"),
     *("p_candidates", "q_candidates", "set_size_candidates"),
 ]
+UNMATCHED = ["gene", "maybe"]
 EVIL = "<script>alert('set')</script> & \"quoted\""
 
 
@@ -98,6 +100,7 @@ def selection(folder, rois, loci, planted, rng, selected, permuted_alike):
             if view == "snps":
                 genes = sorted({gene for cell in own.loc[own["selected"], "genes"] for gene in cell.split(",")})
                 (folder / f"genes_{name}.txt").write_text("".join(f"{gene}\n" for gene in genes))
+                (folder / "genes_confirmed.txt").write_text("GENE1\nGENE2\n")
             rows.append(("calibrated", view, name, len(own), int(own["selected_calibrated"].sum()), 0, 0, 10, 1e-6))
     columns = SUMMARY
     write_groups(folder)
@@ -222,9 +225,16 @@ def pathways(folder, selected):
     """Enrichment stage; one gene set has a hostile name."""
     columns = GENE_SETS
     sets = [EVIL, "planted pathway", *[f"Pathway number {n} with a name of ordinary length" for n in range(20)]]
-    for name in ("low", "high"):
+    (folder / "difference").mkdir()
+    record(folder / "difference", "enrichment")
+    favoured = [("simulated", "planted pathway", 1, 6, 9.5, 0.01, 0.4, "GENE1", "GENE2,GENE3")]
+    write_tsv(folder / "difference" / "difference.tsv", pd.DataFrame(favoured, columns=list(DIFFERENCE)))
+    for name in ("low", "high", "confirmed"):
         (folder / name).mkdir()
         record(folder / name, "enrichment")
+        write_tsv(
+            folder / name / "unmatched.tsv", pd.DataFrame([("LOC1", None), ("gene9", "GENE9")], columns=UNMATCHED)
+        )
         p = np.array([1e-5, 1e-4, *np.linspace(0.001, 0.9, 20)])
         rows = [
             (

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from gcamccl.enrichment.gmt import GeneSet, read_gene_sets, read_genes, read_gmt, read_updates
-from gcamccl.enrichment.overrepresentation import COLUMNS, enrichment_table, overrepresentation
+from gcamccl.enrichment.overrepresentation import COLUMNS, adjusted, enrichment_table, overrepresentation
+from gcamccl.enrichment.run import TABLE
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
@@ -79,8 +80,14 @@ def test_p_and_q_equal_scipy():
         c = draws - a
         fisher = stats.fisher_exact([[a, b], [c, len(union) - a - b - c]], alternative="greater").pvalue
         assert row.p == pytest.approx(fisher, rel=1e-9)
+        assert row.expected == pytest.approx(stats.hypergeom.mean(len(union), len(inside), draws), rel=1e-12)
+        assert row.fold == pytest.approx(row.contained / row.expected, rel=1e-12)
     assert (table["contained"] == 0).any(), "sets without a hit must be tested too"
+    table = adjusted(table)
     np.testing.assert_allclose(table["q"], stats.false_discovery_control(table["p"]), rtol=1e-12)
+    listed = table[table["contained"] >= 4]
+    np.testing.assert_allclose(listed["q_paper"], stats.false_discovery_control(listed["p"]), rtol=1e-12)
+    assert table.loc[table["contained"] < 4, "q_paper"].isna().all() and len(listed) > 3
     assert table["set_size"].between(3, 50).all()
     assert len(table) == sum(3 <= len(one.genes) <= 50 for one in sets)
 
@@ -214,7 +221,7 @@ def test_program(tmp_path):
     done = run("--genes", genes, "--gene-sets", sets, "--candidates", candidates, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "3 genes selected, 2 of them in 2 sets of 7 genes" in done.stdout
-    table = read_tsv(tmp_path / "out" / "enrichment.tsv", columns=COLUMNS)
+    table = read_tsv(tmp_path / "out" / "enrichment.tsv", columns=TABLE)
     assert table["gene_set"].tolist() == ["one", "two"]
     assert table["p"][0] == pytest.approx(stats.hypergeom.sf(1, 7, 3, 2))
     assert table["p_candidates"][0] == pytest.approx(stats.hypergeom.sf(1, 4, 2, 2))
@@ -223,7 +230,7 @@ def test_program(tmp_path):
     done = run("--genes", genes, "--gene-sets", sets, "--out", tmp_path / "none")
     assert done.returncode == 0, done.stderr
     assert "no genes selected" in done.stdout
-    assert (tmp_path / "none" / "enrichment.tsv").read_text().rstrip("\n").split("\t") == list(COLUMNS)
+    assert (tmp_path / "none" / "enrichment.tsv").read_text().rstrip("\n").split("\t") == list(TABLE)
 
     done = run("--genes", genes, "--out", tmp_path / "bad", "--gene-sets")
     assert done.returncode == 2

@@ -64,6 +64,13 @@ def test_tables_fit_together(study, loci):
     gene = gene_of(study.genome.variants.query("core"), study.genome.genes)
     inside = study.genome.variants.query("core")["id"][gene != ""]
     assert list(loci.gene_body_snps["snp_id"]) == list(inside)
+    bodies, table = study.genome.genes.set_index("symbol"), loci.genes.set_index("gene")
+    assert sorted(set(pairs["gene"])) == list(table.index)
+    own = bodies.loc[table.index]
+    np.testing.assert_array_equal(table[["start", "end"]], own[["start", "end"]])
+    np.testing.assert_array_equal(table["length"], own["end"] - own["start"] + 1)
+    assert table["n_loci"].to_dict() == pairs["gene"].value_counts().to_dict()
+    assert (table["n_snps"] >= table["n_loci"]).all()
     assert list(loci.samples["genotype_id"]) == study.people
     counts = loci.attrition.set_index("step")["snps"]
     assert counts["imputed"] == study.genome.variants["core"].sum()
@@ -232,12 +239,22 @@ def test_the_program_writes_what_the_contract_says(study, loci, tmp_path):
     assert (np.load(tmp_path / "dosage.npy") == loci.dosage).all()
     assert {path.name for path in tmp_path.iterdir()} == {
         *("artifact.json", "dosage.npy", "loci.bed", "loci.bim", "loci.fam", "snps.tsv", "samples.tsv", "snp_gene.tsv"),
-        *("gene_body_snps.tsv", "attrition.tsv", "eqtl.tsv", "eqtl_tissues.tsv", "top_genes.tsv"),
+        *("genes.tsv", "gene_body_snps.tsv", "attrition.tsv", "eqtl.tsv", "eqtl_tissues.tsv", "top_genes.tsv"),
     }
     inputs = read_json(tmp_path / "artifact.json")["inputs"]
     for name in ("chr22.bed", "chr22.snps.tsv", "chr22.dosage.npz", "glist-hg19", "lookup.txt.gz"):
         assert any(path.endswith(f"/{name}") for path in inputs), name
-    for name in ("snps", "samples", "snp_gene", "gene_body_snps", "attrition", "eqtl", "eqtl_tissues", "top_genes"):
+    for name in (
+        "snps",
+        "samples",
+        "snp_gene",
+        "genes",
+        "gene_body_snps",
+        "attrition",
+        "eqtl",
+        "eqtl_tissues",
+        "top_genes",
+    ):
         table = pd.read_csv(tmp_path / f"{name}.tsv", sep="\t")
         assert list(table.columns) == list(getattr(loci, name).columns)
         assert len(table) == len(getattr(loci, name))

@@ -120,7 +120,14 @@ def test_a_study_of_one_modality_has_a_page_without_gaps(tmp_path, modality):
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
     page = Page(text)
-    of_connections = {"fig2_maps_low", "fig3_maps_high", "fig5_chords", "fig6_brain"}
+    of_connections = {
+        "fig2_maps_low",
+        "fig3_maps_high",
+        "fig5_chords",
+        "fig6_brain",
+        "confirmed_chords",
+        "confirmed_brain",
+    }
     gone = {"snps": of_connections, "connectivity": {"snp_frequency"}}[modality]
     shown = {name for name, (stage, _) in FIGURES.items() if stage in {*folders, "simulate"} and name not in gone}
     assert {name.removeprefix("f-") for name in page.ids if name.startswith("f-")} == shown

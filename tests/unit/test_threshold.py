@@ -224,7 +224,7 @@ def test_all_zero_maps_are_counted_and_left_out(tmp_path):
     everything = run_on(write_study(tmp_path / "all", zero=range(6)))
     assert everything["snps"]["frequency"].isna().all()
     assert not everything["snps"]["selected"].any()
-    assert everything["genes"] == {"low": [], "high": []}
+    assert everything["genes"] == everything["loci"] == {"low": [], "high": [], "confirmed": []}
 
 
 def test_bad_input(tmp_path):

@@ -1,5 +1,7 @@
-"""Gene sets over-represented among the selected genes: hypergeometric test, two backgrounds, BH over all sets."""
+"""Gene sets over-represented among the selected genes: hypergeometric tests, BH over all sets, matched draws."""
 
+import shutil
+import tempfile
 from pathlib import Path
 
 from gcamccl.workflow import job
@@ -9,7 +11,8 @@ def main():
     parser = job.parser(
         "enrichment",
         __doc__,
-        "python workflow/scripts/enrichment.py --genes genes_high.txt --gene-sets kegg.gmt reactome.gmt --out high",
+        "python workflow/scripts/enrichment.py --genes genes_high.txt --gene-sets kegg.gmt reactome.gmt"
+        " --background union --out high.tsv",
     )
     parser.add_argument("--genes", type=Path, required=True, metavar="FILE", help="selected genes, one symbol a line")
     parser.add_argument(
@@ -18,47 +21,51 @@ def main():
     parser.add_argument(
         "--candidates", type=Path, metavar="FILE", help="snp_gene.tsv of eqtl_filter: the genes that have a locus"
     )
-    parser.add_argument("--background", choices=("union", "candidates"), help="which p to sort by; else the setting's")
     parser.add_argument(
-        "--symbol-updates", type=Path, metavar="FILE", help="outdated symbols (old, new); default: the shipped table"
+        "--background",
+        metavar="WHICH",
+        help="union, per_source, candidates, or a file with one symbol a line; else the setting's",
+    )
+    parser.add_argument("--loci", type=Path, metavar="FILE", help="ids of the selected SNPs, one a line: matched draws")
+    parser.add_argument("--lengths", type=Path, metavar="FILE", help="genes.tsv of eqtl_filter, for the matched draws")
+    parser.add_argument(
+        "--symbol-updates",
+        type=Path,
+        nargs="*",
+        metavar="FILE",
+        help="outdated symbols (old, new; or HGNC's complete set); default: the shipped table",
     )
     args = parser.parse_args()
+    if args.out.suffix == ".tsv":  # the table alone, without a folder of its own
+        table = args.out
+        table.parent.mkdir(parents=True, exist_ok=True)
+        args.out = Path(tempfile.mkdtemp(prefix=f".{table.name}-", dir=table.parent))
+        try:
+            enrich(args)
+            (args.out / "enrichment.tsv").replace(table)
+        finally:
+            shutil.rmtree(args.out, ignore_errors=True)
+    else:
+        enrich(args)
+
+
+def enrich(args):
+    """Read, test, write."""
     with job.run(args) as run:
-        from gcamccl.enrichment import gmt, overrepresentation
-        from gcamccl.workflow.errors import InputError
+        from gcamccl.enrichment import gmt
+        from gcamccl.enrichment import run as stage
         from gcamccl.workflow.files import write_tsv
 
-        if not args.gene_sets:
-            raise InputError("study.gene_sets", "no gene-set files", "name at least one GMT file")
-        updates_file = args.symbol_updates or gmt.SYMBOL_UPDATES
-        run.reads(args.genes, *args.gene_sets, updates_file)
-        updates = gmt.read_updates(updates_file)
-        genes = gmt.read_genes(args.genes, updates)
-        sets = gmt.read_gene_sets(args.gene_sets, updates)
-        candidates = gmt.read_candidates(run.reads(args.candidates), updates) if args.candidates else None
-        table = overrepresentation.enrichment_table(
-            genes,
-            sets,
-            candidates,
-            background=args.background or run.settings["background"],
-            min_size=run.settings["min_set_size"],
-            max_size=run.settings["max_set_size"],
-        )
-        known = set().union(*(one.genes for one in sets))
-        run.say(f"{len(genes)} genes selected, {len(genes & known)} of them in {len(sets)} sets of {len(known)} genes")
-        if not genes:
-            run.say("no genes selected: nothing to test, the table has no rows")
-        if candidates is not None and not genes <= candidates:
-            run.say(f"{len(genes - candidates)} selected genes have no locus: left out of the background candidates")
-        run.facts["background"] = {
-            "n_genes": len(genes),
-            "n_genes_in_sets": len(genes & known),
-            "n_union": len(known),
-            "n_candidates": None if candidates is None else len(candidates & known),
-            "n_tested": int(table["p"].notna().sum()),
-            "n_tested_candidates": int(table["p_candidates"].notna().sum()),
-        }
+        background = args.background or run.settings["background"]
+        updates, files = gmt.read_all_updates(args.symbol_updates)
+        optional = [args.candidates, args.loci, args.lengths]
+        inputs = stage.read_inputs(args.genes, args.gene_sets, updates, *optional, background)
+        run.reads(args.genes, *args.gene_sets, *files, *(path for path in optional if path))
+        if inputs.background == "file":
+            run.reads(background)
+        table, run.facts["background"] = stage.enrich(inputs, run.settings, run.say)
         write_tsv(run.path("enrichment.tsv"), table)
+        write_tsv(run.path("unmatched.tsv"), gmt.unmatched(inputs.genes, inputs.sets))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from gcamccl.workflow import job
 
 TABLES = (
-    *("snps", "samples", "snp_gene", "gene_body_snps", "attrition"),
+    *("snps", "samples", "snp_gene", "genes", "gene_body_snps", "attrition"),
     *("eqtl", "eqtl_tissues", "top_genes"),
 )
 

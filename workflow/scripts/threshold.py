@@ -64,8 +64,9 @@ def main():
             write_tsv(run.path("ld_blocks.tsv"), found["ld_blocks"])
         write_tsv(run.path("summary.tsv"), found["summary"])
         for group, genes in found["genes"].items():
-            run.say(f"{len(genes)} genes selected for {group}")
-            write_text(run.path(f"genes_{group}.txt"), "".join(gene + "\n" for gene in genes))
+            run.say(f"{len(genes)} genes selected: {group}")
+            for name, lines in (("genes", genes), ("loci", found["loci"][group])):
+                write_text(run.path(f"{name}_{group}.txt"), "".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":

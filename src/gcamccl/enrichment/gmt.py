@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv
@@ -41,13 +43,17 @@ def read_updates(path=SYMBOL_UPDATES):
     Parameters
     ----------
     path : str or Path
-        TSV with at least the columns ``old`` and ``new``.
+        TSV with the columns ``old`` and ``new``; or HGNC's complete set (``symbol``, ``prev_symbol``), of which
+        previous symbols count that are no current one and were only one gene's.
 
     Raises
     ------
     InputError
         A symbol is updated twice, or to one that is itself outdated.
     """
+    table = read_tsv(path, dtype=str)
+    if {"symbol", "prev_symbol"} <= set(table.columns):
+        return _of_hgnc(table)
     table = read_tsv(path, columns=("old", "new"), dtype=str)
     updates = dict(zip(table["old"], table["new"], strict=True))
     if len(updates) < len(table):
@@ -57,6 +63,51 @@ def read_updates(path=SYMBOL_UPDATES):
     if chained:
         raise InputError(path, f"{chained[0]} is both a new and an old symbol", "update straight to the current one")
     return updates
+
+
+def read_all_updates(paths=None):
+    """Updates of several tables, those of earlier ones first, and their files.
+
+    Parameters
+    ----------
+    paths : list of Path, optional
+        None: `SYMBOL_UPDATES` alone.
+
+    Returns
+    -------
+    dict of str to str
+    list of Path
+    """
+    paths = [SYMBOL_UPDATES] if paths is None else list(paths)
+    updates = {}
+    for path in paths:
+        found = read_updates(path)
+        updates = found | updates
+    # One table's new symbol may be another's old one; to the current one in any case, and none to itself.
+    last = {old: updates.get(new, new) for old, new in updates.items()}
+    return {old: new for old, new in last.items() if old != new}, paths
+
+
+def _of_hgnc(table):
+    """Previous -> current symbol, from HGNC's table: several previous ones stand in one cell, separated by ``|``."""
+    rows = table[["symbol", "prev_symbol"]].dropna()
+    pairs = [(old.strip(), new) for new, olds in rows.itertuples(index=False) for old in olds.strip('"').split("|")]
+    current, times = set(table["symbol"].dropna()), Counter(old for old, _ in pairs)
+    return {old: new for old, new in pairs if old not in current and times[old] == 1}
+
+
+def unmatched(genes, sets):
+    """Genes that no set has, with what they may be.
+
+    Returns
+    -------
+    DataFrame
+        ``gene``, ``maybe``: a symbol of the sets that differs in case or in dots and dashes only, else missing.
+    """
+    known = set().union(*(one.genes for one in sets)) if sets else set()
+    plain = {re.sub(r"[^A-Z0-9]", "", gene.upper()): gene for gene in sorted(known, reverse=True)}
+    rows = [(gene, plain.get(re.sub(r"[^A-Z0-9]", "", gene.upper()))) for gene in sorted(set(genes) - known)]
+    return pd.DataFrame(rows, columns=["gene", "maybe"])
 
 
 def read_genes(path, updates=None):
@@ -80,15 +131,16 @@ def read_genes(path, updates=None):
     return {(updates or {}).get(gene, gene) for gene in genes}
 
 
-def read_candidates(path, updates=None):
-    """Genes that have a locus, from the ``gene`` column of `eqtl_filter`'s ``snp_gene.tsv``.
+def read_loci(path, updates=None):
+    """`eqtl_filter`'s ``snp_gene.tsv``, symbols updated: DataFrame ``snp_id``, ``gene``."""
+    table = read_tsv(path, columns=("snp_id", "gene"), dtype=str)[["snp_id", "gene"]].dropna()
+    return table.assign(gene=table["gene"].replace(updates or {})).drop_duplicates(ignore_index=True)
 
-    Returns
-    -------
-    set of str
-    """
-    genes = read_tsv(path, columns=("gene",), dtype=str)["gene"].dropna()
-    return {(updates or {}).get(gene, gene) for gene in genes}
+
+def read_lengths(path, updates=None):
+    """`eqtl_filter`'s ``genes.tsv``, symbols updated: dict of gene to length (bp)."""
+    table = read_tsv(path, columns=("gene", "length"), dtype={"gene": str})
+    return dict(zip(table["gene"].replace(updates or {}), table["length"].astype(float), strict=True))
 
 
 def read_gmt(path, updates=None):

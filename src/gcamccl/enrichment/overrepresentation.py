@@ -3,18 +3,16 @@
 import numpy as np
 import pandas as pd
 
+BACKGROUNDS = ("union", "per_source", "candidates", "file")
+PAPER_HITS = 4  # Tables VII and VIII list, and their q-values fit, only sets with at least so many selected genes
+MAIN = ("set_size", "contained", "expected", "fold", "p", "q", "q_paper")
+BESIDE = ("set_size", "contained", "expected", "fold", "p", "q")
 COLUMNS = (
-    "source",
-    "gene_set",
-    "set_size",
-    "contained",
-    "p",
-    "q",
-    "genes",
-    "p_candidates",
-    "q_candidates",
-    "set_size_candidates",
+    *("source", "gene_set", "background", *MAIN, "genes"),
+    *(f"{name}_candidates" for name in BESIDE),
 )
+COUNTS = ("set_size", "contained")
+NOBODY = frozenset()
 
 
 def overrepresentation(genes, gene_sets, background, min_size=1, max_size=None):
@@ -22,8 +20,7 @@ def overrepresentation(genes, gene_sets, background, min_size=1, max_size=None):
 
     ``p = P(X >= contained)`` for X hypergeometric: as many draws from the background as there are selected genes in it.
     Sets, selected genes and background are first restricted to each other: what is outside the background does not
-    count. ``q`` is Benjamini and Hochberg's over all sets within the size limits, those without a selected gene
-    (p = 1) included: leaving them out, as many tools do, makes q too small.
+    count.
 
     Parameters
     ----------
@@ -38,27 +35,46 @@ def overrepresentation(genes, gene_sets, background, min_size=1, max_size=None):
     -------
     DataFrame
         One row a tested set, in the order of `gene_sets`: ``index`` (position in `gene_sets`), ``set_size``,
-        ``contained``, ``p``, ``q``, ``genes`` (sorted, joined by commas). Without a selected gene in the background
-        every p is 1.
+        ``contained``, ``expected`` (contained by chance), ``fold`` (contained / expected; NaN: nothing expected),
+        ``p``, ``genes`` (sorted, joined by commas). Without a selected gene in the background every p is 1.
     """
-    from scipy.stats import false_discovery_control
-
-    background, chosen = set(background), set(genes) & set(background)
+    background = set(background)
+    chosen = set(genes) & background
     members = {i: one.genes & background for i, one in enumerate(gene_sets)}
     members = {i: inside for i, inside in members.items() if min_size <= len(inside) <= (max_size or np.inf)}
     hits = {i: inside & chosen for i, inside in members.items()}
     p = _hypergeometric_p(chosen, {i: members[i] for i in members if hits[i]}, background)
-    table = pd.DataFrame(
+    size = np.array([len(inside) for inside in members.values()], dtype=int)
+    contained = np.array([len(hit) for hit in hits.values()], dtype=int)
+    expected = size * len(chosen) / max(1, len(background))
+    return pd.DataFrame(
         {
             "index": list(members),
-            "set_size": [len(inside) for inside in members.values()],
-            "contained": [len(hit) for hit in hits.values()],
+            "set_size": size,
+            "contained": contained,
+            "expected": expected,
+            "fold": contained / np.where(expected > 0, expected, np.nan),
             "p": [p.get(i, 1.0) for i in members],
             "genes": [",".join(sorted(hit)) for hit in hits.values()],
         }
     )
-    table.insert(4, "q", false_discovery_control(table["p"].to_numpy(float)) if len(table) else [])
-    return table
+
+
+def adjusted(table):
+    """Add the q-values of a table of tested sets, of whichever sources.
+
+    ``q`` is Benjamini and Hochberg's over all of them, those without a selected gene (p = 1) included: leaving them
+    out, as many tools do, makes q too small. ``q_paper`` is over the sets with at least `PAPER_HITS` selected genes
+    only, which is what the paper's own q-values fit and too few tests; NaN elsewhere.
+    """
+    from scipy.stats import false_discovery_control
+
+    p = table["p"].to_numpy(float)
+    listed = (table["contained"] >= PAPER_HITS).to_numpy()
+    narrow = np.full(len(p), np.nan)
+    if listed.any():
+        narrow[listed] = false_discovery_control(p[listed])
+    return table.assign(q=false_discovery_control(p) if len(p) else p, q_paper=narrow)
 
 
 def _hypergeometric_p(chosen, members, background):
@@ -79,8 +95,37 @@ def _hypergeometric_p(chosen, members, background):
     return {int(term[1:]): float(p) for term, p in zip(done.results["Term"], done.results["P-value"], strict=True)}
 
 
-def enrichment_table(genes, gene_sets, candidates=None, background="union", min_size=2, max_size=5000):
-    """Test the selected genes against both backgrounds.
+def per_source(gene_sets):
+    """Source -> all genes of its sets."""
+    found = {}
+    for one in gene_sets:
+        found.setdefault(one.source, set()).update(one.genes)
+    return found
+
+
+def tested(genes, gene_sets, backgrounds, min_size, max_size):
+    """`overrepresentation` of all sets, each against its source's background, with q over all: index set number.
+
+    Parameters
+    ----------
+    genes : set of str
+    gene_sets : list of GeneSet
+    backgrounds : dict of str to set of str
+        Source -> background.
+    min_size, max_size : int
+    """
+    parts = []
+    for source, background in backgrounds.items():
+        own = [number for number, one in enumerate(gene_sets) if one.source == source]
+        table = overrepresentation(genes, [gene_sets[number] for number in own], background, min_size, max_size)
+        parts.append(table.assign(index=np.array(own, dtype=int)[table["index"].to_numpy(int)]))
+    return adjusted(pd.concat(parts, ignore_index=True)).set_index("index").sort_index()
+
+
+def enrichment_table(
+    genes, gene_sets, candidates=None, background="union", min_size=2, max_size=5000, background_genes=None
+):
+    """Test the selected genes against the chosen background and, beside it, against the genes with a locus.
 
     Parameters
     ----------
@@ -90,31 +135,46 @@ def enrichment_table(genes, gene_sets, candidates=None, background="union", min_
     candidates : set of str, optional
         Genes that had a locus and so could have been selected. Those in none of the sets cannot be drawn from one:
         they are left out, of the background as of the selection.
-    background : {"union", "candidates"}
-        Which p the table is sorted by. ``union``, all genes of the given sets, is what reproduces the paper's tables;
-        ``candidates`` is the statistically right one, since genes without a locus could never be selected.
+    background : {"union", "per_source", "candidates", "file"}
+        ``union``, all genes of the given sets, is what reproduces the paper's tables; ``per_source``: of the sets of
+        the same source; ``candidates`` is the statistically right one, since genes without a locus could never be
+        selected; ``file``: `background_genes`, in some set or not.
     min_size, max_size : int
         Limits of a set's size within the background.
+    background_genes : set of str, optional
+        For ``file``.
 
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`; one row a set tested against at least one background. ``set_size``, ``contained``, ``p``,
-        ``q`` belong to ``union``; a set outside the size limits of one background has no values there. No selected
-        genes: no rows.
+        Columns `COLUMNS`; one row a set tested against at least one background, smallest p first. Columns without an
+        ending belong to the chosen background; a set outside the size limits of one background has no values there. No
+        selected genes: no rows.
+
+    Raises
+    ------
+    ValueError
+        A background whose genes are not given.
     """
     if not genes:
         return pd.DataFrame(columns=list(COLUMNS))
-    union = set().union(*(one.genes for one in gene_sets))
-    table = overrepresentation(genes, gene_sets, union, min_size, max_size).set_index("index")
-    other = overrepresentation(genes, gene_sets, union & (candidates or set()), min_size, max_size).set_index("index")
-    if candidates is None:
-        other = other.iloc[:0]
-    table = table.join(other[["p", "q", "set_size", "genes"]], rsuffix="_candidates", how="outer")
+    sources = per_source(gene_sets)
+    union = set().union(*sources.values())
+    possible = {
+        "union": dict.fromkeys(sources, union),
+        "per_source": sources,
+        "candidates": None if candidates is None else dict.fromkeys(sources, union & candidates),
+        "file": None if background_genes is None else dict.fromkeys(sources, background_genes),
+    }
+    if possible[background] is None:
+        raise ValueError(f"the genes of the background {background} are not given")
+    table = tested(genes, gene_sets, possible[background], min_size, max_size)
+    beside = tested(genes, gene_sets, possible["candidates"] or dict.fromkeys(sources, NOBODY), min_size, max_size)
+    table = table.join(beside[[*BESIDE, "genes"]], rsuffix="_candidates", how="outer")
     table["genes"] = table["genes"].fillna(table["genes_candidates"])
     table["source"] = [gene_sets[i].source for i in table.index]
     table["gene_set"] = [gene_sets[i].name for i in table.index]
-    for column in ("set_size", "contained", "set_size_candidates"):
+    table["background"] = background
+    for column in (name + ending for name in COUNTS for ending in ("", "_candidates")):
         table[column] = table[column].astype("Int64")
-    by = ["p_candidates", "p"] if background == "candidates" and candidates is not None else ["p", "p_candidates"]
-    return table.sort_values([*by, "source", "gene_set"])[list(COLUMNS)].reset_index(drop=True)
+    return table.sort_values(["p", "p_candidates", "source", "gene_set"])[list(COLUMNS)].reset_index(drop=True)

@@ -38,3 +38,27 @@ def snps_in_genes(snps, genes, window_kb=0.0):
     pairs = pairs.drop_duplicates().sort_values(["row", "gene"], kind="stable")
     pairs.insert(0, "snp_id", snps["snp_id"].to_numpy()[pairs["row"]])
     return pairs[["snp_id", "gene"]].reset_index(drop=True)
+
+
+def gene_table(genes, pairs, loci):
+    """The genes that have a locus.
+
+    Parameters
+    ----------
+    genes : DataFrame
+        As `snps_in_genes` takes them.
+    pairs, loci : DataFrame
+        snp_id, gene: of all SNPs in gene bodies, and of the loci.
+
+    Returns
+    -------
+    DataFrame
+        gene, chrom, start, end (of the longest body of that symbol), length (bp, of it), n_snps (in gene bodies of that
+        symbol), n_loci; sorted by gene.
+    """
+    own = genes[genes["symbol"].isin(loci["gene"])].rename(columns={"symbol": "gene"})
+    own = own.assign(length=own["end"] - own["start"] + 1)
+    own = own.sort_values(["gene", "length"], ascending=[True, False], kind="stable").drop_duplicates("gene")
+    own["n_snps"] = own["gene"].map(pairs["gene"].value_counts()).astype(int)
+    own["n_loci"] = own["gene"].map(loci["gene"].value_counts()).astype(int)
+    return own[["gene", "chrom", "start", "end", "length", "n_snps", "n_loci"]].reset_index(drop=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from gcamccl.eqtl_filter import build, dosage
 from gcamccl.eqtl_filter.expression import read_expression, top_genes
 from gcamccl.eqtl_filter.gene_files import read_gene_bodies, without_version
-from gcamccl.eqtl_filter.genes import snps_in_genes
+from gcamccl.eqtl_filter.genes import gene_table, snps_in_genes
 from gcamccl.eqtl_filter.pairs import eqtls_in_all_tissues, find_pairs_files
 from gcamccl.eqtl_filter.variants import look_up_also, match_snps
 from gcamccl.genotype_qc import bed
@@ -26,13 +26,14 @@ class Loci:
     ----------
     dosage : float32 array (samples, L)
         Copies of `counted_allele`.
-    snps, samples, snp_gene, gene_body_snps, attrition, eqtl, eqtl_tissues, top_genes : DataFrame
+    snps, samples, snp_gene, genes, gene_body_snps, attrition, eqtl, eqtl_tissues, top_genes : DataFrame
     """
 
     dosage: np.ndarray
     snps: pd.DataFrame
     samples: pd.DataFrame
     snp_gene: pd.DataFrame
+    genes: pd.DataFrame
     gene_body_snps: pd.DataFrame
     attrition: pd.DataFrame
     eqtl: pd.DataFrame
@@ -104,6 +105,7 @@ def find_loci(prefixes, settings, sources, prefix, say=print):
         _snp_table(loci, why, own, evidence, matches, eqtls, copies),
         samples,
         own,
+        gene_table(genes, pairs, own),
         pairs,
         _attrition(snps, inside, is_eqtl, is_expressed, pairs),
         evidence,

@@ -4,11 +4,10 @@ import numpy as np
 
 from gcamccl import cohort_remarks
 from gcamccl.genotype_qc import relatedness
-from gcamccl.report import comparison, genotypes, map_checks, scans, statistics
+from gcamccl.report import comparison, genotypes, map_checks, pathways, scans, selection, statistics
 from gcamccl.report.names import METHOD_LABELS
 
 # Judgement, not law; the page prints the numbers beside each warning.
-ALIKE = 0.5  # permuted labels select at least this share of what the true labels select
 NEARLY_ALL = 0.5  # share of all features that is too many to name
 POOR_CONCORDANCE = 0.9  # the prototypes' worst imputation with a model reaches 0.886, with a panel 0.93
 MAPS_ALIKE = 0.8  # Pearson r between mean maps of true and of permuted labels
@@ -40,7 +39,7 @@ def warnings(results, summaries):
         "compare": comparison.warnings(results),
         "activation": _activation(results, summaries),
         "threshold": _threshold(results),
-        "enrichment": _enrichment(results) if results.has("snps") else [],
+        "enrichment": pathways.warnings(results) if results.has("snps") else [],
     }
     return {stage: lines for stage, lines in found.items() if lines}
 
@@ -193,26 +192,14 @@ def _activation(results, summaries):
     return lines
 
 
-def selection_rows(results):
-    """Rows of the threshold summary for the method that names the selected features; its ``class`` is called group."""
-    table = results.tables["threshold/summary"]
-    method = results.settings("threshold").get("method") or table["method"].iloc[0]
-    return table[table["method"] == method].rename(columns={"class": "group"})
-
-
-def alike(selected, permuted):
-    """Whether permuted labels select about as many features as true ones."""
-    return bool(selected > 0 and permuted == permuted and permuted >= ALIKE * selected)
-
-
 def _threshold(results):
     lines = []
-    for row in selection_rows(results).itertuples():
+    for row in selection.rows(results).itertuples():
         who = f"{_view(row.view)}, {row.group} group"
         if row.n_selected == 0:
             lines.append(f"{who}: the rule selected nothing of {row.n_features:,}.")
             continue
-        if alike(row.n_selected, row.n_selected_permuted):
+        if selection.alike(row.n_selected, row.n_selected_permuted):
             lines.append(
                 f"{who}: the rule selected {row.n_selected:,} of {row.n_features:,} with the labels and "
                 f"{row.n_selected_permuted:,.0f} with permuted labels. The two are alike: the selection says "
@@ -242,28 +229,3 @@ def _calibrated(results):
 def _view(view):
     """Plain name of a view."""
     return {"connectivity": "Connections", "snps": "SNPs"}.get(str(view), str(view))
-
-
-def _enrichment(results):
-    lines = []
-    snps = selection_rows(results)
-    snps = snps[snps["view"] == "snps"]
-    doubtful = [row.group for row in snps.itertuples() if alike(row.n_selected, row.n_selected_permuted)]
-    if doubtful:
-        lines.append(
-            f"The genes of the {' and the '.join(doubtful)} group come from SNPs that permuted labels select "
-            "about as often: "
-            "their pathways reflect which genes could be selected at all."
-        )
-    for name, table in results.enrichment.items():
-        if table.empty:
-            lines.append(f"Genes of the {name} group: no gene set was tested.")
-            continue
-        union, candidates = int((table["q"] < 0.05).sum()), int((table["q_candidates"] < 0.05).sum())
-        if union > candidates:
-            lines.append(
-                f"Genes of the {name} group: {union} gene sets have q < 0.05 against all genes, {candidates} "
-                "against the genes that "
-                "could have been selected. The others are enriched because of which loci were looked at."
-            )
-    return lines

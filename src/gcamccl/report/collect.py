@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gcamccl.enrichment.difference import COLUMNS as DIFFERENCE
+from gcamccl.report import pathways
 from gcamccl.shards import cover
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, read_tsv
@@ -103,11 +105,16 @@ TABLES = {
         ),
         "summary": ("method", "view", "class", "n_features", "n_selected", "n_selected_permuted", "n_maps", "p_any"),
     },
+    "enrichment": {"difference": DIFFERENCE},
 }
-FILES = {"edges": "edges_all.parquet", "qc_fc_edges": "qc_fc.parquet"}  # tables not kept as <table>.tsv
+FILES = {  # tables not kept as <table>.tsv
+    **{"edges": "edges_all.parquet", "qc_fc_edges": "qc_fc.parquet"},
+    "difference": "difference/difference.tsv",
+}
 ENRICHMENT = ("source", "gene_set", "set_size", "contained", "p", "q", "genes", "p_candidates", "q_candidates")
 NUMBERS = [
-    *("frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates"),
+    *("frequency", "frequency_permuted", "t", "p", "q", "p_candidates", "q_candidates", "q_paper", "fold", "expected"),
+    *("fold_candidates", "expected_candidates", "expected_matched", "p_matched", "odds_ratio"),
     *("q_calibrated", "direction", "stability", "q_linear", "p_any"),
     *("t1w_gain", "n_scrubbed", "residual_dof", "median_abs_r", "median_abs_r_by_chance", "share_p_below_0_05", "r"),
     *("kinship", "ibs0", "f", "call_rate", "heterozygosity", "eigenvalue", "variance_share"),
@@ -138,10 +145,10 @@ class Results:
         One row a chromosome, columns the keys of ``summary.json``. None: no genotypes.
     concordance : DataFrame or None
         Masked calls of all chromosomes: source, stratum, n_masked, concordance, concordance_mode.
-    enrichment : dict of str to DataFrame
-        Group of genes -> its tested gene sets.
+    enrichment, unmatched : dict of str to DataFrame
+        Group of genes -> its tested gene sets; genes that none of them has.
     genes : dict of str to list of str
-        Class -> selected genes.
+        Group -> its genes.
     replicates : DataFrame
         replicate, split, permutation, best_epoch, epochs, seed.
     history, predictions : DataFrame
@@ -158,6 +165,7 @@ class Results:
     impute: pd.DataFrame | None = None
     concordance: pd.DataFrame | None = None
     enrichment: dict = field(default_factory=dict)
+    unmatched: dict = field(default_factory=dict)
     genes: dict = field(default_factory=dict)
     replicates: pd.DataFrame | None = None
     history: pd.DataFrame | None = None
@@ -209,10 +217,12 @@ def collect(folders, truth=None):
     if results.has("snps"):
         results.impute = impute_summaries(folders["impute"])
         results.concordance = impute_concordance(folders["impute"])
-        groups = sorted(path.parent.name for path in folders["enrichment"].glob("*/enrichment.tsv"))
-        for name in sorted(groups, key=lambda name: CLASSES.index(name) if name in CLASSES else len(CLASSES)):
-            results.enrichment[name] = read_table(folders["enrichment"] / name / "enrichment.tsv", ENRICHMENT)
-        results.genes = {name: gene_list(folders["threshold"] / f"genes_{name}.txt") for name in CLASSES}
+        tested = folders["enrichment"].glob("*/enrichment.tsv")
+        for name in pathways.in_order(path.parent.name for path in tested):
+            folder = folders["enrichment"] / name
+            results.enrichment[name] = read_table(folder / "enrichment.tsv", ENRICHMENT)
+            results.unmatched[name] = read_table(folder / "unmatched.tsv", ("gene", "maybe"))
+            results.genes[name] = gene_list(folders["threshold"] / f"genes_{name}.txt")
     results.replicates = replicates(folders["train"])
     results.history = parquet_shards(folders["train"], "history.parquet")
     results.predictions = parquet_shards(folders["train"], "predictions.parquet")
@@ -246,8 +256,9 @@ def inputs(results):
     if results.has("snps"):
         files += sorted(results.folders["impute"].glob("chr*/summary.json"))
         files += sorted(results.folders["impute"].glob("chr*/concordance.tsv"))
-        files += sorted(results.folders["enrichment"].glob("*/enrichment.tsv"))
-        files += [results.folders["threshold"] / f"genes_{name}.txt" for name in CLASSES]
+        for name in results.enrichment:
+            files += [results.folders["enrichment"] / name / f"{table}.tsv" for table in ("enrichment", "unmatched")]
+            files.append(results.folders["threshold"] / f"genes_{name}.txt")
     for stage, names in (
         ("train", ("replicates.json", "history.parquet", "predictions.parquet")),
         ("activation", ("maps.safetensors", "people.parquet")),

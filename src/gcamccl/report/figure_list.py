@@ -37,6 +37,8 @@ FIGURES = {
     "map_checks": ("activation", "What the maps depend on"),
     "fig5_chords": ("threshold", "Fig. 5 counterpart: selected connections"),
     "fig6_brain": ("threshold", "Fig. 6 counterpart: selected connections in the brain"),
+    "confirmed_chords": ("threshold", "Confirmed connections"),
+    "confirmed_brain": ("threshold", "Confirmed connections in the brain"),
     "snp_frequency": ("threshold", "How often each locus is active"),
     "pathways": ("enrichment", "Pathways"),
     "recovery": ("simulate", "Planted and found"),
@@ -104,6 +106,9 @@ def drawings(results, summaries, planted=None):
         edges, rois = get("threshold/edges"), get("connectivity/rois")
         yield "fig5_chords", connections.chord(edges, rois), _cap_note(edges)
         yield "fig6_brain", connections.glass_brain(edges, rois), _cap_note(edges)
+        edges = connections.confirmed(edges)
+        yield "confirmed_chords", connections.chord(edges, rois, "confirmed"), _cap_note(edges, "q, then by |t|")
+        yield "confirmed_brain", connections.glass_brain(edges, rois, "confirmed"), _cap_note(edges, "q, then by |t|")
     if has_snps:
         frequency = results.settings("threshold").get("min_frequency", 0.7)
         drawing = scores.snp_frequency(get("threshold/snps"), frequency)
@@ -149,12 +154,12 @@ def _maps_note(summaries, group):
     return " ".join(parts)
 
 
-def _cap_note(edges):
+def _cap_note(edges, by="frequency, then by |t|"):
     """Which connections are drawn where there are more than can be told apart."""
     counts = edges[edges["selected"]].groupby("class").size()
     if (counts > connections.MAX_EDGES).any():
         return (
-            f"Only the strongest {connections.MAX_EDGES} of each group are drawn, by frequency, then by |t|; "
+            f"Only the strongest {connections.MAX_EDGES} of each group are drawn, by {by}; "
             "the table of connections has them all."
         )
-    return "All selected connections are drawn." if len(counts) else ""
+    return "All of them are drawn." if len(counts) else ""

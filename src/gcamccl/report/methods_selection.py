@@ -125,8 +125,9 @@ def _calibrated(results, settings, cohort):
         f"sign is the direction; each was tested one-sided in the other half by a linear model of the group{adjusted}, "
         "relatives of one group counting once, by their mean. A feature's p-values of one direction were combined by "
         "the Cauchy rule (Liu and Xie 2020), the better direction's doubled, and q computed over all features "
-        f"(Benjamini and Hochberg 1995), confirmed at {settings['fdr_q']:g}{both}. Pairs of networks and LD blocks (r2 of at "
-        f"least {settings['min_ld_r2']:g}) were tested by their features' p-values (Simes 1986). A linear support "
+        f"(Benjamini and Hochberg 1995), confirmed at {settings['fdr_q']:g}{both}. Pairs of networks and LD blocks (r2 "
+        f"of at least {settings['min_ld_r2']:g}) were tested by their features' p-values (Simes 1986). A linear "
+        "support "
         "vector machine in the network's place is the yardstick."
     )
 

@@ -1,6 +1,6 @@
 """The page's first paragraphs: the run in sentences with numbers."""
 
-from gcamccl.report import checks, comparison, scans, statistics
+from gcamccl.report import comparison, pathways, scans, selection, statistics
 
 
 def sentences(results):
@@ -23,7 +23,7 @@ def sentences(results):
         *_selection(results),
         _confirmed(results),
         _univariate(results),
-        *(_pathways(results) if results.has("snps") else []),
+        *(pathways.sentences(results) if results.has("snps") else []),
     ]
 
 
@@ -66,7 +66,7 @@ def _loci(results):
 
 def _selection(results):
     """One sentence a view, with a plain warning where permuted labels select as many."""
-    table = checks.selection_rows(results)
+    table = selection.rows(results)
     settings = results.settings("threshold")
     rule = (
         f"The paper’s rule (above {settings['max_fraction']:g} of a map’s maximum in more than "
@@ -81,7 +81,7 @@ def _selection(results):
             f"{_count(row.n_selected_permuted)})"
             for row in own.itertuples()
         ]
-        bad = [row.group for row in own.itertuples() if checks.alike(row.n_selected, row.n_selected_permuted)]
+        bad = [row.group for row in own.itertuples() if selection.alike(row.n_selected, row.n_selected_permuted)]
         text = f"{rule} selects {what}: {' and '.join(parts)}."
         if bad:
             text += (
@@ -137,37 +137,3 @@ def _univariate(results):
         f"false-discovery rate of {level:g}."
     )
     return "Univariate tests", text, False
-
-
-def _pathways(results):
-    doubtful = {
-        row.group
-        for row in checks.selection_rows(results).itertuples()
-        if row.view == "snps" and checks.alike(row.n_selected, row.n_selected_permuted)
-    }
-    if not results.enrichment:
-        yield "Pathways", "No gene set was tested.", False
-    for name, table in results.enrichment.items():
-        heading = f"Pathways, {name} group"
-        genes = len(results.genes.get(name, []))
-        if table.empty:
-            yield heading, f"{genes} genes selected; no gene set was tested.", False
-            continue
-        top = table[table["contained"] > 0].nsmallest(3, "p", keep="first")
-        if top.empty:
-            yield heading, f"{genes} genes selected; none is in any of {len(table):,} gene sets.", False
-            continue
-        parts = [
-            f"{row.gene_set} (q = {row.q:.2g}; against candidate genes {_q(row.q_candidates)})"
-            for row in top.itertuples()
-        ]
-        text = f"{genes} genes selected; first of {len(table):,} gene sets: {'; '.join(parts)}."
-        if name in doubtful:
-            text += " The genes come from SNPs that permuted labels select about as often: do not interpret."
-        elif not (table["q_candidates"] < 0.05).any():
-            text += " None is significant against the genes that could have been selected."
-        yield heading, text, name in doubtful
-
-
-def _q(value):
-    return "not tested" if value != value else f"q = {value:.2g}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gcamccl.report import comparison, genotypes, map_checks, statistics, truth_genotypes
+from gcamccl.report import comparison, genotypes, map_checks, pathways, statistics, truth_genotypes
 from gcamccl.report.names import METHOD_LABELS, network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
@@ -110,6 +110,8 @@ TITLES = {
     "network_pairs": ("threshold", "Pairs of networks whose connections differ, taken together"),
     "snps": ("threshold", "SNPs"),
     "ld_blocks": ("threshold", "LD blocks whose SNPs differ, taken together"),
+    "difference": ("enrichment", "Gene sets that one group's genes favour over the other's"),
+    "unmatched": ("enrichment", "Selected genes that no gene set has"),
     "planted": ("simulate", "Planted and found"),
     "genotype_faults": ("simulate", "Faults planted into the SNP arrays, and what became of them"),
 }
@@ -154,7 +156,6 @@ NOTES = {
     ),
     "edges": FEATURES,
     "snps": FEATURES,
-    "enrichment": "p and q against all genes of the sets; beside them against the genes that could have been selected.",
     "planted": "Any: a feature counts whichever group it is selected for.",
     "genotype_faults": (
         "Fault none: sound SNPs; mended there means left alone, dropped otherwise a false alarm, missed altered for "
@@ -234,6 +235,7 @@ def build(results, planted=None):
         **{name: part for name, (_, part) in (of_scans | of_genotypes).items()},
         "people": people_for_page(people),
         "map_checks": map_checks.for_page(get("activation/checks"), METHOD_LABELS),
+        **{f"enrichment_{name}": pathways.for_page(table) for name, table in results.enrichment.items()},
     }
     made = []
     for name, table in full.items():
@@ -269,6 +271,9 @@ def _of_genotypes(results):
     found["imputation"] = (results.impute, results.impute.filter(regex=IMPUTATION_SHOWN))
     found["loci_attrition"] = (get("eqtl_filter/attrition"),) * 2
     found["loci"] = (loci, loci.drop(columns=EVIDENCE, errors="ignore"))
+    difference = get("enrichment/difference")
+    found["difference"] = (difference, pathways.difference_for_page(difference))
+    found["unmatched"] = (pathways.unmatched_for_page(results.unmatched),) * 2
     return found | {"snps": (snps, snps), "ld_blocks": (get("threshold/ld_blocks"),) * 2}
 
 
@@ -281,8 +286,8 @@ def people_for_page(people):
 def about(name):
     """Stage, title and note of a table."""
     if name.startswith("enrichment_"):
-        return "enrichment", f"Gene sets, genes of the {name.removeprefix('enrichment_')} group", NOTES["enrichment"]
-    return *TITLES[name], NOTES.get(name, "")
+        return "enrichment", pathways.title(name.removeprefix("enrichment_")), pathways.NOTES["enrichment"]
+    return *TITLES[name], (NOTES | pathways.NOTES).get(name, "")
 
 
 def worth_naming(edges, fdr_q):

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from gcamccl.report import pathways
+
 COLUMNS = (
     "what",
     "class",
@@ -78,7 +80,7 @@ def _snps_and_genes(results, snps, fdr_q):
 
     candidates = {gene for cell in snps["genes"].dropna() for gene in str(cell).split(",")}
     genes = set(map(str, truth.get("causal_genes", [])))
-    chosen = {name: set(found) for name, found in results.genes.items()}
+    chosen = {name: set(results.genes.get(name, ())) for name in ("low", "high")}
     chosen["any"] = set().union(*chosen.values())
     rows += [_row("genes", name, PAPER, candidates | chosen["any"], genes, found) for name, found in chosen.items()]
     for rule, column in ((CALIBRATED, "q_calibrated"), (UNIVARIATE, "q")):
@@ -158,7 +160,8 @@ def _gene_set_rows(results):
                 "q": best["q"],
                 "contained": best["contained"],
             }
-        rows.append({"what": "gene set", "class": name, "rule": PAPER, "n_tested": len(table), **row})
+        rule = CALIBRATED if name == "confirmed" else PAPER
+        rows.append({"what": "gene set", "class": name, "rule": rule, "n_tested": len(table), **row})
     return rows
 
 
@@ -194,7 +197,7 @@ def sentences(planted, truth):
                 f"has {row.base_rate:.3f}): {verdict}."
             )
     for row in planted[planted["what"] == "gene set"].rename(columns={"class": "group"}).itertuples():
-        name = f"Planted gene set {truth.get('planted_gene_set')}, genes of the {row.group} group"
+        name = f"Planted gene set {truth.get('planted_gene_set')}, genes of the {pathways.called(row.group)}"
         if pd.isna(row.rank):
             lines.append(f"{name}: not recovered; none of its genes was selected.")
         else:

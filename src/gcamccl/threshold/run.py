@@ -112,8 +112,8 @@ def run(inputs, shards, settings, halves=None, say=lambda text: None):
     Returns
     -------
     dict
-        ``edges`` (all 2 E rows), ``snps``, ``network_pairs``, ``ld_blocks``, ``summary``: DataFrames; ``genes``: dict
-        of group to list of str. Those of a modality that the study lacks are None (``genes``: empty).
+        ``edges`` (all 2 E rows), ``snps``, ``network_pairs``, ``ld_blocks``, ``summary``: DataFrames; ``genes``,
+        ``loci``: dict of group to list of str. Those of a modality that the study lacks are None (dicts: empty).
 
     Raises
     ------
@@ -148,7 +148,7 @@ def run(inputs, shards, settings, halves=None, say=lambda text: None):
         features[view] = tables.feature_table(counted, method, (t, p, q), settings, confirmations.get(view))
         n_found = int((q <= settings["fdr_q"]).sum())
         say(f"{view}: {n_found} of {len(t)} with a univariate q <= {settings['fdr_q']:g}")
-    result = {"edges": None, "snps": None, "network_pairs": None, "ld_blocks": None, "genes": {}}
+    result = {"edges": None, "snps": None, "network_pairs": None, "ld_blocks": None, "genes": {}, "loci": {}}
     result["summary"] = pd.DataFrame(summary)
     level = settings["fdr_q"]
     if "connectivity" in features:
@@ -157,7 +157,8 @@ def run(inputs, shards, settings, halves=None, say=lambda text: None):
         result["network_pairs"] = tables.network_pairs(network, inputs.rois, level)
     if "snps" in features:
         snps = result["snps"] = tables.snp_table(features["snps"], inputs.snps)
-        result["genes"] = {group: tables.selected_genes(snps, inputs.snp_gene, group) for group in tables.CLASSES}
+        result["loci"] = {group: tables.selected_loci(snps, group) for group in tables.GROUPS}
+        result["genes"] = {group: tables.genes_of(loci, inputs.snp_gene) for group, loci in result["loci"].items()}
         network = confirmations.get("snps", {}).get("network", nothing(len(tests["snps"][0])))
         where = inputs.snps["chrom"].to_numpy(), inputs.snps["pos"].to_numpy()
         block = calibrated.ld_blocks(cohort.dosage, *where, settings["min_ld_r2"])

@@ -7,6 +7,8 @@ from gcamccl.threshold.confirm import groups
 from gcamccl.threshold.rule import empty_tally, selected
 
 CLASSES = ("low", "high")
+CONFIRMED = "confirmed"
+GROUPS = (*CLASSES, CONFIRMED)  # of genes
 # Maps whose sign says which way a feature speaks. Grad-CAM's is not among them: with Eq. 10 both its weights and the
 # feature maps after a ReLU are positive.
 SIGNED = ("guided_backprop", "guided_gradcam", "margin_gradient")
@@ -135,24 +137,33 @@ def worth_showing(table, fdr_q):
     return table[table["selected"] | table["selected_calibrated"] | (table["q"] <= fdr_q)].reset_index(drop=True)
 
 
-def selected_genes(snps, snp_gene, group):
-    """Genes of the SNPs selected for a group.
+def selected_loci(snps, group):
+    """SNPs of a group: by the paper's rule for a class, or confirmed as larger in either.
 
     Parameters
     ----------
     snps : DataFrame
         From `snp_table`.
-    snp_gene : DataFrame
-        ``snp_gene.tsv`` of `eqtl_filter`: ``snp_id``, ``gene``; a SNP may have several genes.
-    group : {"low", "high"}
+    group : {"low", "high", "confirmed"}
 
     Returns
     -------
     list of str
-        Sorted, each once.
+        Ids in the table's order, each once.
     """
-    chosen = snps.loc[(snps["class"] == group) & snps["selected"], "snp_id"]
-    return sorted(set(snp_gene.loc[snp_gene["snp_id"].isin(chosen), "gene"].dropna()))
+    if group == CONFIRMED:
+        chosen = snps.loc[snps["selected_calibrated"], "snp_id"]
+    else:
+        chosen = snps.loc[(snps["class"] == group) & snps["selected"], "snp_id"]
+    return list(dict.fromkeys(chosen))
+
+
+def genes_of(loci, snp_gene):
+    """Genes of SNPs: list of str, sorted, each once.
+
+    `snp_gene` is `eqtl_filter`'s ``snp_gene.tsv``: ``snp_id``, ``gene``; a SNP may have several genes.
+    """
+    return sorted(set(snp_gene.loc[snp_gene["snp_id"].isin(loci), "gene"].dropna()))
 
 
 def summary_rows(tallies, method, view, n_features, settings):

@@ -106,11 +106,14 @@ def _across(config):
     if config["threshold"]["method"] not in config["activation"]["methods"]:
         lines.append(f"threshold.method: {config['threshold']['method']} is not among activation.methods")
     study = config["study"]
+    if config["enrichment"]["background"] == "file" and not study["background_genes"]:
+        lines.append("study.background_genes: missing; enrichment.background is file")
     genotyped = study["simulated"] or bool(study["genotypes"]) or "snps" in config["train"]["views"]
     if genotyped:
         lines += impute_files.errors(config["impute"]["method"], study)
     if not study["simulated"]:
         optional = {"simulated", "known_positions", "reference_panel", "genetic_map", "imputed", "gtex_lookup"}
+        optional |= {"background_genes", "symbol_updates"}
         if not genotyped:
             optional |= GENETIC
         lines += [

@@ -9,13 +9,22 @@ from gcamccl.report.names import network_order, network_short, roi_label
 
 MAX_EDGES = 60  # more chords than this cannot be told apart on a page
 GAP_DEGREES = 1.2
-NOTHING = "The rule selected no connection for either group."
+NOTHING = "No connection was {} for either group."
+
+
+def confirmed(edges):
+    """Connections as the figures take them, the confirmed ones in the place of those that the paper's rule selects.
+
+    The strongest are then those of the smallest calibrated q.
+    """
+    return edges.assign(selected=edges["selected_calibrated"], frequency=-edges["q_calibrated"])
 
 
 def strongest(edges, limit=MAX_EDGES):
     """The `limit` selected connections of highest frequency, then of largest \\|t\\|, then in the table's order."""
     chosen = edges[edges["selected"]]
-    keys = [np.arange(len(chosen)), -chosen["t"].abs().fillna(0).to_numpy(), -chosen["frequency"].fillna(0).to_numpy()]
+    frequency = chosen["frequency"].fillna(-np.inf).to_numpy()
+    keys = [np.arange(len(chosen)), -chosen["t"].abs().fillna(0).to_numpy(), -frequency]
     return chosen.iloc[np.lexsort(keys)[:limit]]
 
 
@@ -48,7 +57,7 @@ def arcs(counts, order):
     return result
 
 
-def chord(edges, rois):
+def chord(edges, rois, word="selected"):
     """Chord diagrams of the selected connections, low beside high group (Fig. 5).
 
     Parameters
@@ -57,9 +66,11 @@ def chord(edges, rois):
         ``threshold/edges.tsv``.
     rois : DataFrame
         ``connectivity/rois.tsv``.
+    word : str
+        What was done to the connections drawn.
     """
     if not edges["selected"].any():
-        return style.message(NOTHING)
+        return style.message(NOTHING.format(word))
     drawing, axes = style.figure(11.0, 6.3, columns=2)
     _, bands = network_order(rois["network"])
     colours = style.network_colour([name for name, _, _ in bands])
@@ -69,9 +80,9 @@ def chord(edges, rois):
         kept = strongest(own)
         total = int(own["selected"].sum())
         shown = f", strongest {len(kept)} shown" if total > len(kept) else ""
-        axis.set_title(f"{style.CLASS_LABELS[name]}: {style.thousands(total)} selected{shown}")
+        axis.set_title(f"{style.CLASS_LABELS[name]}: {style.thousands(total)} {word}{shown}")
         if kept.empty:
-            style.empty(axis, "no connection was selected")
+            style.empty(axis, f"no connection was {word}")
             continue
         used |= _circle(axis, kept, rois, colours)
     if used:
@@ -134,12 +145,12 @@ def _ribbon(ends, colour):
     return PathPatch(Curve(points, codes), facecolor=colour, edgecolor=colour, alpha=0.55, lw=0.3)
 
 
-def glass_brain(edges, rois):
+def glass_brain(edges, rois, word="selected"):
     """Selected connections in the brain, three views per class (Fig. 6); the cap is that of the chord diagram."""
     from nilearn import plotting
 
     if not edges["selected"].any():
-        return style.message(NOTHING)
+        return style.message(NOTHING.format(word))
     drawing = style.plt.figure(figsize=(8.6, 6.0))
     for row, name in enumerate(("low", "high")):
         own = edges[edges["class"] == name]
@@ -148,10 +159,10 @@ def glass_brain(edges, rois):
         total = int(own["selected"].sum())
         shown = f", strongest {len(kept)} shown" if total > len(kept) else ""
         drawing.text(
-            0.02, bottom + 0.465, f"{style.CLASS_LABELS[name]}: {style.thousands(total)} selected{shown}", weight="bold"
+            0.02, bottom + 0.465, f"{style.CLASS_LABELS[name]}: {style.thousands(total)} {word}{shown}", weight="bold"
         )
         if kept.empty:
-            drawing.text(0.5, bottom + 0.22, "no connection was selected", ha="center", color="#444444")
+            drawing.text(0.5, bottom + 0.22, f"no connection was {word}", ha="center", color="#444444")
             continue
         number, inverse = np.unique(kept[["roi_a", "roi_b"]].to_numpy(), return_inverse=True)
         pairs = inverse.reshape(-1, 2)
