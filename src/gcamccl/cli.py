@@ -14,6 +14,8 @@ EXAMPLES = """examples:
   gcamccl runs                     list the runs in results/
   gcamccl show demo                report and main tables of the run "demo"
   gcamccl diff demo demo_strict    which settings, inputs and results differ
+  gcamccl diff demo demo_strict --page diff.html
+                                   the same as a page: settings, exclusions, results and figures side by side
   gcamccl prune                    artifacts that no run refers to
   gcamccl prune --yes              remove them
 """
@@ -37,6 +39,7 @@ def build_parser():
     diff = commands.add_parser("diff", help="what differs between two runs")
     diff.add_argument("first")
     diff.add_argument("second")
+    diff.add_argument("--page", type=Path, metavar="FILE", help="write them side by side as an HTML page")
     prune = commands.add_parser("prune", help="list artifacts that no run refers to")
     prune.add_argument("--yes", action="store_true", help="remove them")
     return parser
@@ -94,7 +97,13 @@ def main(arguments=None):
             runs.read(args.results, args.run)
             print(runs.where_to_look(args.results, args.run))
         elif args.command == "diff":
-            show_diff(args.results, args.first, args.second)
+            if args.page:
+                from gcamccl.report.two_runs import write_page
+
+                write_page(args.results, args.first, args.second, args.page)
+                print(args.page)
+            else:
+                show_diff(args.results, args.first, args.second)
         else:
             prune(args.results, args.yes)
     except InputError as error:

@@ -105,6 +105,19 @@ def abbreviate(name):
     return short + (side or "")
 
 
+def abbreviations(rois):
+    """What the figures' short names stand for (the paper's Table IX): DataFrame ``short``, ``name``, ``rois``.
+
+    Parameters
+    ----------
+    rois : DataFrame
+        ``roi``, ``name``; those without a name are called by their number and are not listed.
+    """
+    named = rois[rois["name"].notna() & (rois["name"].astype(str).str.strip() != "")]
+    table = named.assign(short=named["name"].map(abbreviate), number=named["roi"].astype(str))
+    return table.groupby(["short", "name"], sort=True)["number"].agg(", ".join).rename("rois").reset_index()
+
+
 def plain_reasons(text):
     """`text` with the names of limits in words, e.g. ``no connectivity: translation``; a missing one stays missing."""
     return re.sub(r"\w+", lambda found: REASONS.get(found[0], found[0]), text) if isinstance(text, str) else text

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gcamccl.report import comparison, genotypes, map_checks, pathways, statistics, truth_genotypes
-from gcamccl.report.names import METHOD_LABELS, network_short, plain_reasons
+from gcamccl.report.names import METHOD_LABELS, abbreviations, network_short, plain_reasons
 
 MAX_ROWS = 300  # on the page; the file beside it has them all
 EVIDENCE = ["eqtl_variants", "eqtl_match", "eqtl_genes", "imputed_from"]  # of the loci; only in the file
@@ -108,6 +108,7 @@ TITLES = {
     "selection": ("threshold", "How much is selected, with the labels and with permuted ones"),
     "edges": ("threshold", "Connections confirmed, selected by the rule or significant by themselves"),
     "network_pairs": ("threshold", "Pairs of networks whose connections differ, taken together"),
+    "abbreviations": ("threshold", "ROIs by the short names of the figures (Table IX counterpart)"),
     "snps": ("threshold", "SNPs"),
     "ld_blocks": ("threshold", "LD blocks whose SNPs differ, taken together"),
     "difference": ("enrichment", "Gene sets that one group's genes favour over the other's"),
@@ -255,6 +256,7 @@ def _of_scans(results, level):
         "qc_fc": (qc_fc, qc_fc.dropna(axis=1)),
         "edges": (edges, edges_for_page(edges)),
         "network_pairs": (get("threshold/network_pairs"),) * 2,
+        "abbreviations": (abbreviations(get("connectivity/rois")),) * 2,
     }
 
 

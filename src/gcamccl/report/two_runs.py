@@ -1,0 +1,215 @@
+"""Two runs side by side on one page: settings, exclusions, results, figures."""
+
+import base64
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from gcamccl.report import names, tables
+from gcamccl.report.pathways import LEVEL, called
+from gcamccl.workflow import runs
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_tsv, write_text
+
+HERE = Path(__file__).parent
+FIGURES = ("people", "table3", "fig5_chords", "confirmed_chords", "pathways")
+MAX_ROWS = 500  # of a table on the page
+TITLES = {
+    "settings": "Settings",
+    "code": "Code and inputs",
+    "people": "People who are not in the same group, or for another reason in none",
+    "scans": "People excluded for their scans in one run only, or for another reason",
+    "classifiers": "Classifiers, all views and each view alone",
+    "selection": "How many are selected, and how many by both",
+    "pathways": "Gene sets, those with a q below 0.05 in either run first",
+}
+
+
+def side_by_side(one, other, keys, values):
+    """Rows of two tables joined by `keys`; `values` of the first, then of the second, endings 1 and 2."""
+    left, right = (table.drop_duplicates(keys)[[*keys, *values]] for table in (one, other))
+    return left.merge(right, on=keys, how="outer", suffixes=(" 1", " 2"), sort=False)
+
+
+def different(table, values):
+    """Rows of `side_by_side` where any of `values` differs; missing equals missing."""
+    pairs = [(table[f"{name} 1"], table[f"{name} 2"]) for name in values]
+    unlike = [(a.fillna("n/a").astype(str) != b.fillna("n/a").astype(str)) for a, b in pairs]
+    return table[np.logical_or.reduce(unlike)] if len(table) else table
+
+
+def compare(results, first, second):
+    """Everything the page shows of two runs.
+
+    Parameters
+    ----------
+    results : Path
+    first, second : str
+        Names of runs.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Name of a table in `TITLES` -> its rows; those that neither run has are absent.
+
+    Raises
+    ------
+    InputError
+        No such run.
+    """
+    changed = pd.DataFrame(runs.differences(results, first, second), columns=["stage", "what", first, second])
+    is_setting = changed["what"].str.startswith("setting ")
+    others = changed[changed["what"].str.startswith(("code", "input ", "stage"))]
+    found = {
+        "settings": changed[is_setting].assign(what=changed["what"].str.removeprefix("setting ")),
+        "code": others,
+    }
+    folders = [Path(results) / "runs" / name for name in (first, second)]
+    makers = {
+        "people": _people,
+        "scans": _scans,
+        "classifiers": _classifiers,
+        "selection": _selection,
+        "pathways": _pathways,
+    }
+    for name, make in makers.items():
+        table = make(*folders)
+        if table is not None:
+            found[name] = table.rename(columns=lambda word: _named(str(word), first, second))
+    return found
+
+
+def _named(column, first, second):
+    """Heading of a column: its ending 1 or 2 as the run's name."""
+    for ending, run in ((" 1", first), (" 2", second)):
+        if column.endswith(ending):
+            return f"{tables.heading(column.removesuffix(ending))}, {run}"
+    return column
+
+
+def _both(folders, place, **kwargs):
+    """A table of both runs, or None where either lacks it."""
+    paths = [folder / place for folder in folders]
+    return [read_tsv(path, **kwargs) for path in paths] if all(path.exists() for path in paths) else None
+
+
+def _people(*folders):
+    found = _both(folders, "cohort/people.tsv", dtype={"participant_id": str})
+    if found is None:
+        return None
+    values = ["group", "reason"]
+    table = different(side_by_side(*found, ["participant_id"], values), values)
+    return table.assign(**{f"reason {end}": table[f"reason {end}"].map(names.plain_reasons) for end in "12"})
+
+
+def _scans(*folders):
+    found = _both(folders, "connectivity/excluded.tsv", dtype={"participant_id": str})
+    if found is None:
+        return None
+    values = ["value", "limit"]
+    return different(side_by_side(*found, ["participant_id", "reason"], values), values)
+
+
+def _classifiers(*folders):
+    found = _both(folders, "compare/table3.tsv")
+    if found is None:
+        return None
+    values = ["accuracy_mean", "accuracy_low", "accuracy_high", "auc_mean", "brier_mean"]
+    own = [table[table["kind"] != "confound"] for table in found]
+    table = side_by_side(*own, ["label"], values).rename(columns={"label": "classifier"})
+    return table.assign(**{"accuracy, second minus first": table["accuracy_mean 2"] - table["accuracy_mean 1"]})
+
+
+def _selection(*folders):
+    rows = []
+    for what, keys, file in (
+        ("connections", ["roi_a", "roi_b"], "edges_all.parquet"),
+        ("SNPs", ["snp_id"], "snps.tsv"),
+    ):
+        paths = [folder / "threshold" / file for folder in folders]
+        if not all(path.exists() for path in paths):
+            continue
+        both = [pd.read_parquet(path) if file.endswith("parquet") else read_tsv(path) for path in paths]
+        # At one level: those of the runs stand among the settings.
+        for way, chosen in (
+            ("paper's rule", lambda table: table["selected"].astype(bool)),
+            ("confirmed", lambda table: table["selected_calibrated"].astype(bool)),
+            ("univariate q", lambda table: table["q"] <= 0.1),
+        ):
+            for group in ("low", "high"):
+                sets = []
+                for table in both:
+                    own = table[chosen(table) & (table["class"] == group)]
+                    if way == "univariate q":
+                        own = own[(own["t"] > 0) == (group == "high")]
+                    sets.append(set(own[keys].itertuples(index=False, name=None)))
+                union, shared = len(sets[0] | sets[1]), len(sets[0] & sets[1])
+                share = shared / union if union else np.nan
+                rows.append((what, way, group, len(sets[0]), len(sets[1]), shared, share))
+    columns = ["what", "rule", "group", "selected 1", "selected 2", "in both", "shared (Jaccard)"]
+    return pd.DataFrame(rows, columns=columns) if rows else None
+
+
+def _pathways(*folders):
+    parts = []
+    for name in ("low", "high", "confirmed"):
+        found = _both(folders, f"enrichment/{name}/enrichment.tsv")
+        if found is None:
+            continue
+        keys, values = ["gene_set", "source"], ["contained", "p", "q", "q_candidates"]
+        table = side_by_side(*found, keys, values)
+        best = table[["p 1", "p 2"]].min(axis=1)
+        significant = (table[["q 1", "q 2"]] < LEVEL).any(axis=1)
+        table = table.assign(genes=called(name), _first=~significant, _best=best)
+        table = table[table[["contained 1", "contained 2"]].fillna(0).gt(0).any(axis=1)]
+        parts.append(table.sort_values(["_first", "_best"]).drop(columns=["_first", "_best"]).head(50))
+    if not parts:
+        return None
+    return pd.concat(parts, ignore_index=True).rename(columns={"gene_set": "pathway"})
+
+
+def _pictures(results, first, second):
+    """Figures that both reports have: name -> pair of base64 PNG."""
+    found = {}
+    for name in FIGURES:
+        paths = [Path(results) / "runs" / run / "report" / "figures" / f"{name}.png" for run in (first, second)]
+        if all(path.exists() for path in paths):
+            found[name] = [base64.b64encode(path.read_bytes()).decode("ascii") for path in paths]
+    return found
+
+
+def write_page(results, first, second, path):
+    """Write the page; one file that needs nothing else.
+
+    Raises
+    ------
+    InputError
+        No such run, or one with itself.
+    """
+    if first == second:
+        raise InputError(second, "is the first run, too", "name two runs; gcamccl runs lists them")
+    from gcamccl.report.figure_list import FIGURES as TITLED
+
+    shown = [
+        tables.for_page(tables.Table(name, "", TITLES[name], "", table.head(MAX_ROWS), table))
+        for name, table in compare(results, first, second).items()
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made = [runs.read(results, name) for name in (first, second)]
+    text = environment.get_template("two_runs.html").render(
+        first=first,
+        second=second,
+        made=[run["linked"] for run in made],
+        same=not runs.differences(results, first, second),
+        tables=shown,
+        pictures=[(TITLED[name][1], pair) for name, pair in _pictures(results, first, second).items()],
+    )
+    write_text(Path(path), text)
