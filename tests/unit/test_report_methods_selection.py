@@ -6,7 +6,7 @@ import pytest
 from report_fixture import make_study
 
 from gcamccl.report.collect import collect
-from gcamccl.report.methods_selection import OF_MAP, selection
+from gcamccl.report.methods_selection import OF_MAP, pathways, selection
 from gcamccl.workflow.config import schema, stage_defaults
 
 
@@ -64,3 +64,19 @@ def test_what_was_not_done_is_not_said(results):
     assert "adjusted" not in text
     alone = replace(results, folders={stage: path for stage, path in results.folders.items() if stage != "eqtl_filter"})
     assert "SNP" not in said(alone)[0]
+
+
+def test_pathways(results):
+    def told(**settings):
+        records = {"enrichment": [{"settings": stage_defaults("enrichment") | settings}]}
+        return pathways(replace(results, records=results.records | records))
+
+    text, references = told()
+    assert "of 2 to 5000 genes" in text and "against all genes of the gene-set files, and beside it" in text
+    assert "1,000 times by random ones" in text
+    assert [reference.split()[0] for reference in references] == ["Benjamini", "Fang"]
+    texts = {told(background=name)[0] for name in ("union", "per_source", "candidates", "file")}
+    assert len(texts) == 4
+    assert "beside it" not in told(background="candidates")[0]
+    assert "random ones" not in told(matched_draws=0)[0]
+    assert pathways(replace(results, records={})) == ("", [])

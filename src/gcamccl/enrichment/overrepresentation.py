@@ -40,7 +40,8 @@ def overrepresentation(genes, gene_sets, background, min_size=1, max_size=None):
     """
     background = set(background)
     chosen = set(genes) & background
-    members = {i: one.genes & background for i, one in enumerate(gene_sets)}
+    # Most sets lie within the background as a whole: asking is cheaper than a copy of each.
+    members = {i: one.genes if one.genes <= background else one.genes & background for i, one in enumerate(gene_sets)}
     members = {i: inside for i, inside in members.items() if min_size <= len(inside) <= (max_size or np.inf)}
     hits = {i: inside & chosen for i, inside in members.items()}
     p = _hypergeometric_p(chosen, {i: members[i] for i in members if hits[i]}, background)
@@ -83,12 +84,17 @@ def _hypergeometric_p(chosen, members, background):
         return {}
     import gseapy
 
-    # Names go in as s0, s1, ...: gseapy keys sets by name alone, and two sources may share one. Genes that all look
-    # like numbers would be taken for Entrez ids and break the match, hence the prefix.
+    # Genes that all look like numbers would be taken for Entrez ids and break the match.
+    prefix = "g:" if any(gene.isdigit() for gene in chosen) else ""
+
+    def words(genes):
+        return [prefix + gene for gene in genes] if prefix else list(genes)
+
+    # Names go in as s0, s1, ...: gseapy keys sets by name alone, and two sources may share one.
     done = gseapy.enrich(
-        gene_list=["g:" + gene for gene in sorted(chosen)],
-        gene_sets={f"s{i}": ["g:" + gene for gene in sorted(inside)] for i, inside in members.items()},
-        background=["g:" + gene for gene in sorted(background)],
+        gene_list=words(sorted(chosen)),
+        gene_sets={f"s{i}": words(inside) for i, inside in members.items()},
+        background=words(background),
         outdir=None,
         no_plot=True,
     )

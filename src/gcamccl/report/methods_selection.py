@@ -1,4 +1,4 @@
-"""The paragraph on maps and selection: what was done, for every setting, with references."""
+"""The paragraphs on maps and selection and on pathways: what was done, for every setting, with references."""
 
 from gcamccl.confounds import ALL, available
 from gcamccl.report.names import METHOD_LABELS
@@ -8,6 +8,8 @@ REFERENCES = {
     "9505-9515.",
     "Benjamini and Hochberg 1995": "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical and "
     "powerful approach to multiple testing. J R Stat Soc B 57 (1995) 289-300.",
+    "Fang et al. 2023": "Fang Z, Liu X, Peltz G. GSEApy: a comprehensive package for performing gene set enrichment "
+    "analysis in Python. Bioinformatics 39 (2023) btac757.",
     "Liu and Xie 2020": "Liu Y, Xie J. Cauchy combination test: a powerful test with analytic p-value calculation "
     "under arbitrary dependency structures. J Am Stat Assoc 115 (2020) 393-402.",
     "Selvaraju et al. 2017": "Selvaraju RR et al. Grad-CAM: visual explanations from deep networks via gradient-based "
@@ -41,6 +43,14 @@ SPLITS = {
     "pooled": "over all splits together",
     "mean": "in the mean over splits",
     "lowest": "in every single split",
+}
+
+
+BACKGROUNDS = {
+    "union": "all genes of the gene-set files",
+    "per_source": "all genes of the same gene-set file",
+    "candidates": "the genes that have a locus",
+    "file": "a list of genes given with the study",
 }
 
 
@@ -137,3 +147,26 @@ def _univariate(settings):
         "Beside it: a two-sided t-test of every feature between the groups (Welch 1947), everybody used, with "
         f"Benjamini-Hochberg correction at {settings['fdr_q']:g}."
     )
+
+
+def pathways(results):
+    """What was done with the genes, as `selection` does."""
+    settings = results.settings("enrichment")
+    if not settings:
+        return "", []
+    background = BACKGROUNDS[settings["background"]]
+    beside = "" if settings["background"] == "candidates" else f", and beside it against {BACKGROUNDS['candidates']}"
+    sentences = [
+        "A selected SNP counts for every gene body that it lies in; outdated symbols were updated. Gene sets of "
+        f"{settings['min_set_size']} to {settings['max_set_size']} genes were tested by the hypergeometric distribution "
+        f"(gseapy; Fang et al. 2023) against {background}{beside}, with q over all sets tested (Benjamini and Hochberg "
+        "1995): of the genes selected for each class, and of those of the confirmed SNPs."
+    ]
+    if settings["matched_draws"]:
+        sentences.append(
+            f"To see what gene length does, the loci were replaced {settings['matched_draws']:,} times by random ones "
+            "in genes of like length and with as many loci."
+        )
+    sentences.append("Genes that only one class has were compared between the classes by Fisher's exact test.")
+    text = " ".join(sentences)
+    return text, [reference for name, reference in REFERENCES.items() if name in text]

@@ -58,6 +58,7 @@ def render(title, results, content):
     genetics, genetic_references = methods.genotypes(results)
     model, model_references = methods_model.model(results)
     chosen, chosen_references = methods_selection.selection(results)
+    of_genes, gene_references = methods_selection.pathways(results)
     sections = [section(stage, results, content) for stage in stages]
     return environment.get_template("template.html").render(
         title=title,
@@ -78,7 +79,8 @@ def render(title, results, content):
         model=model,
         model_references=model_references,
         selection=chosen,
-        selection_references=chosen_references,
+        pathways=of_genes,
+        selection_references=sorted({*chosen_references, *gene_references}),
     )
 
 

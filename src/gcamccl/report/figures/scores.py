@@ -3,6 +3,7 @@
 import numpy as np
 
 from gcamccl.report.figures import style
+from gcamccl.report.pathways import called
 
 
 def snp_frequency(snps, min_frequency):
@@ -87,7 +88,7 @@ def pathways(enrichment, limit=12):
             color=colour,
             edgecolor="black",
             lw=0.5,
-            label="p, all genes of the sets",
+            label="p, background of the setting",
             zorder=3,
         )
         axis.plot(
@@ -108,7 +109,7 @@ def pathways(enrichment, limit=12):
         axis.set_ylim(len(table) - 0.4, -0.6)
         axis.grid(axis="both", color="#E8E8E8", lw=0.6)
         axis.set_axisbelow(True)
-        axis.set_title(style.CLASS_LABELS.get(name, f"genes: {name}"), loc="left")
+        axis.set_title(called(name), loc="left")
     axes[-1, 0].set_xlabel("-log10 p")
     axes[-1, 0].set_xlim(left=-0.15)
     handles, texts = axes[0, 0].get_legend_handles_labels()
