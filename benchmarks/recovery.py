@@ -112,12 +112,15 @@ def judge(truth, chosen, direction=None):
 
 
 def study_lines(scenario, seed, args, settings):
-    """All lines of one study."""
+    """All lines of one study; with --linear those of the linear nominator and the univariate tests only."""
     cohort, truth = small_study(scenario, seed, args.people, args.rois, args.loci, args.halvings, args.true_r2)
     activation = {**config.stage_defaults("activation"), "methods": ["margin_gradient", "guided_gradcam"]}
     threshold = {**config.stage_defaults("threshold"), "covariates": []}
     started = time.process_time()
-    nominations, tallies, areas = trained_halves(cohort, settings, activation)
+    nominations, tallies, areas = {}, {}, dict.fromkeys(truth, float("nan"))
+    if not args.linear:
+        nominations, tallies, areas = trained_halves(cohort, settings, activation)
+    nominators = [name for name in calibrated.NOMINATORS if name == "linear" or not args.linear]
     halves = calibrated.Halves(cohort, nominations)
     lines, level = [], args.q
     network = np.arange(args.rois) * NETWORKS // args.rois
@@ -126,7 +129,7 @@ def study_lines(scenario, seed, args, settings):
     group_of = {"connectivity": pairs, "snps": np.arange(args.loci) // LD_BLOCK}
     gated = {
         nominator: gate({view: calibrated.select(halves, view, 0, threshold, nominator) for view in truth})
-        for nominator in calibrated.NOMINATORS
+        for nominator in nominators
     }
     for view, planted in truth.items():
         found = {}
@@ -138,8 +141,9 @@ def study_lines(scenario, seed, args, settings):
         _, values = calibrated.feature_reader(cohort, view)
         t, p = t_test(values(np.arange(len(planted.differs))), cohort.labels[0])
         found["univariate"] = judge(planted, np.nan_to_num(bh(p), nan=1.0) <= level, np.sign(t))
-        active = [selected(tallies[view, label].frequency(), 0.7) for label in (0, 1)]
-        found["paper's rule"] = judge(planted, active[0] | active[1])
+        if tallies:
+            active = [selected(tallies[view, label].frequency(), 0.7) for label in (0, 1)]
+            found["paper's rule"] = judge(planted, active[0] | active[1])
         cpu = time.process_time() - started
         for method, counts in found.items():
             facts = {"scenario": scenario, "seed": seed, "view": view, "method": method, "auc": f"{areas[view]:.3f}"}
@@ -215,8 +219,9 @@ def summary(table, level):
     print(means(table).round(3).to_string(index=False))
     rates = null_rates(table)
     print(rates.round(3).to_string(index=False))
-    own, peer = (table[(table["method"] == name) & (table["n_true"] > 0)] for name in (RECOMMENDED, "univariate"))
-    null = rates.loc[(rates["method"] == RECOMMENDED) & (rates["view"] == "both views"), "any_selected"]
+    shown = RECOMMENDED if (table["method"] == RECOMMENDED).any() else "confirmed, linear"
+    own, peer = (table[(table["method"] == name) & (table["n_true"] > 0)] for name in (shown, "univariate"))
+    null = rates.loc[(rates["method"] == shown) & (rates["view"] == "both views"), "any_selected"]
     print(
         f"RESULT nominal_fdr={level:g} realised_fdr={own['fdp'].mean():.3f}"
         f" null_any={null.iloc[0] if len(null) else float('nan'):.3f}"
@@ -240,7 +245,14 @@ def draw(table, level):
             y = np.array([where[place] for place in zip(own["scenario"], own["view"], strict=True)])
             y = y + 0.17 * (number - (len(COLOURS) - 1) / 2)
             axes[0].plot(own["recall"], y, MARKS[number], color=colour, label=method)
-            axes[1].errorbar(own["fdp"], y, xerr=1.96 * own["fdp_se"], fmt=MARKS[number], color=colour, lw=1)
+            axes[1].errorbar(
+                own["fdp"],
+                y,
+                xerr=stats.t.ppf(0.975, own["studies"] - 1) * own["fdp_se"],
+                fmt=MARKS[number],
+                color=colour,
+                lw=1,
+            )
         names = [f"{scenario}: {WORDS[view]}" for scenario, view in where]
         axes[0].set_yticks(range(len(names)), names)
         axes[1].set_yticks(range(len(names)), [""] * len(names))
@@ -286,6 +298,7 @@ def main():
     p.add_argument("--loci", type=int, default=120)
     p.add_argument("--halvings", type=int, default=5)
     p.add_argument("--true-r2", type=float, default=0.1, help="with a causal SNP, from which a SNP counts as true")
+    p.add_argument("--linear", action="store_true", help="train no networks: linear nominator and univariate tests")
     p.add_argument("--q", type=float, default=0.1, help="level of the false discovery rate (default: 0.1)")
     p.add_argument("--table", action="store_true", help="print what the tables hold, make nothing")
     p.add_argument("--docs", type=Path, metavar="DIR", help="write recovery.tsv, recovery.png, recovery.svg there")

@@ -10,7 +10,7 @@ from gcamccl.cohort import COHORT_COLUMNS, Cohort, halving, permuted_rows
 NETWORKS, LD_BLOCK, LD = 5, 10, 0.75  # networks of ROIs; SNPs of a block and correlation of neighbours' latent values
 NOISE, SHARED = 0.12, 0.06  # SD of a connection between people: its own, and of factors that connections share
 # Scenario -> difference of the groups: of planted connections (r), of all between two pairs of networks, of causal
-# SNPs' latent values (SD).
+# SNPs' latent values (SD), both chromosomes together.
 SCENARIOS = {
     "null": (0.0, 0.0, 0.0),
     "edges weak": (0.05, 0.0, 0.0),

@@ -6,6 +6,10 @@
 
 # By the paper's rule for each class; confirmed by the calibrated selection as larger in either.
 GENE_GROUPS = ["low", "high", "confirmed"]
+MAP_TABLES = [
+    "people",
+    *(["peaks"] if CONFIG["threshold"]["rule_maximum"] == "class" else []),
+]
 THRESHOLD_FILES = [
     *(
         ["edges.tsv", "edges_all.parquet", "network_pairs.tsv"]
@@ -36,8 +40,9 @@ rule threshold:
             replicates=REPLICATE_RANGES,
         ),
         expand(
-            "<activation>/replicates-{replicates}/people.parquet",
+            "<activation>/replicates-{replicates}/{table}.parquet",
             replicates=REPLICATE_RANGES,
+            table=MAP_TABLES,
         ),
         halvings="<cohort>/halvings.npy",
         nominations=expand(

@@ -1,14 +1,15 @@
 """Matched draws of loci: by hand, where long genes are selected more easily, planted truth; low against high."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from gcamccl.enrichment import matched
 from gcamccl.enrichment.difference import difference_table
 from gcamccl.enrichment.gmt import GeneSet
-from gcamccl.enrichment.matched import draw, locus_groups, matched_p, neighbours
+from gcamccl.enrichment.matched import STRATUM, draw, locus_groups, matched_p, strata
 from gcamccl.enrichment.overrepresentation import overrepresentation
 
 
@@ -36,23 +37,25 @@ def test_locus_groups_by_hand():
     ]
 
 
-def test_draws_are_of_like_groups_and_all_different():
+def test_draws_keep_how_many_of_each_stratum_are_selected():
     rng = np.random.default_rng(1)
     snp_gene, lengths, _ = study(rng)
     groups, _ = locus_groups(snp_gene, lengths)
-    near = neighbours(groups)
-    assert near.shape == (len(groups), matched.NEAREST)
-    assert (near == np.arange(len(groups))[:, None]).any(axis=1).all(), "itself among them"
-    chosen = groups["length"].nlargest(10).index.to_numpy()
-    log, loci = np.log(groups["length"].to_numpy()), groups["n_loci"].to_numpy()
-    drawn = np.array([draw(chosen, near, rng) for _ in range(200)])
-    assert all(len(set(one)) == 10 for one in drawn)
-    # Nothing is as long as the longest, so that draws for them are a little shorter.
-    assert log[chosen].mean() - log[drawn].mean() < 0.8 < 2.5 < log[chosen].mean() - log.mean()
-    assert loci[drawn].mean() > 2 * loci.mean() > 0
-    few = neighbours(groups.iloc[:3])
-    assert few.shape == (3, 3)
-    assert draw([0, 1, 2], few, rng) == [0, 1, 2]
+    parts = strata(groups)
+    assert sorted(np.concatenate(parts)) == list(range(len(groups)))
+    assert all(len(part) >= STRATUM for part in parts)
+    spans = [(groups.loc[part, "n_loci"].min(), groups.loc[part, "n_loci"].max()) for part in parts]
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    chosen = np.zeros(len(groups), dtype=bool)
+    chosen[rng.choice(len(groups), 80, replace=False)] = True
+    drawn = [draw(chosen, parts, rng) for _ in range(300)]
+    for part in parts:
+        assert {int(np.isin(one, part).sum()) for one in drawn} == {int(chosen[part].sum())}
+    times = np.bincount(np.concatenate(drawn), minlength=len(groups)) / 300
+    for part in parts:
+        assert np.abs(times[part] - chosen[part].mean()).max() < 0.15, "each as likely as the other"
+    few = strata(groups.iloc[:3])
+    assert draw(np.ones(3, bool), few, rng).tolist() == [0, 1, 2]
 
 
 def test_p_is_that_of_counting_draws_one_by_one():
@@ -61,10 +64,11 @@ def test_p_is_that_of_counting_draws_one_by_one():
     selected = snp_gene["snp_id"].sample(15, random_state=1).tolist()
     found = matched_p(selected, snp_gene, lengths, sets, 130, 7)
     groups, of_snp = locus_groups(snp_gene, lengths)
-    chosen, near, again = sorted({of_snp[snp] for snp in selected}), neighbours(groups), np.random.default_rng(7)
+    chosen, parts, again = np.zeros(len(groups), bool), strata(groups), np.random.default_rng(7)
+    chosen[[of_snp[snp] for snp in selected]] = True
     counts = []
     for _ in range(130):
-        genes = {gene for group in draw(chosen, near, again) for gene in groups.loc[group, "genes"]}
+        genes = {gene for group in draw(chosen, parts, again) for gene in groups.loc[group, "genes"]}
         counts.append([len(genes & one.genes) for one in sets])
     own = snp_gene.loc[snp_gene["snp_id"].isin(selected), "gene"]
     contained = np.array([len(set(own) & one.genes) for one in sets])
@@ -73,12 +77,14 @@ def test_p_is_that_of_counting_draws_one_by_one():
     np.testing.assert_allclose(found["p_matched"], (1 + (np.array(counts) >= contained).sum(axis=0)) / 131)
 
 
-def test_long_genes_are_enriched_by_the_plain_test_and_not_by_the_matched_one():
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.65])
+def test_long_genes_are_enriched_by_the_plain_test_and_not_by_the_matched_one(share):
     rng = np.random.default_rng(3)
     plain, own = [], []
     for _ in range(30):
         snp_gene, lengths, sets = study(rng)
-        selected = rng.choice(snp_gene["snp_id"], 40, replace=False)  # any SNP is as likely: long genes are not
+        # Any SNP is as likely: long genes are not.
+        selected = rng.choice(snp_gene["snp_id"], round(share * len(snp_gene)), replace=False)
         genes = set(snp_gene.loc[snp_gene["snp_id"].isin(selected), "gene"])
         plain.append(overrepresentation(genes, sets, set(lengths))["p"][0])
         own.append(matched_p(selected, snp_gene, lengths, sets, 99, 1)["p_matched"][0])

@@ -269,7 +269,7 @@ def test_what_is_confirmed_is_said_with_the_evidence_that_anything_differs(resul
     table = results.tables["threshold/summary"].assign(n_selected=0, p_any=0.4)
     nothing = replace(results, tables=results.tables | {"threshold/summary": table})
     said = {heading: text for heading, text, _ in summary.sentences(nothing)}["Confirmed"]
-    assert "has p = 0.4. The networks have not learned, or the halves are too small to show" in said
+    assert "has p = 0.4. The groups do not differ, or the networks have not learned where" in said
 
 
 def test_more_confirmed_with_permuted_labels_than_the_level_allows_is_a_warning(results):

@@ -73,10 +73,10 @@ def test_pathways(results):
 
     text, references = told()
     assert "of 2 to 5000 genes" in text and "against all genes of the gene-set files, and beside it" in text
-    assert "1,000 times by random ones" in text
+    assert "drawn anew 1,000 times" in text
     assert [reference.split()[0] for reference in references] == ["Benjamini", "Fang"]
     texts = {told(background=name)[0] for name in ("union", "per_source", "candidates", "file")}
     assert len(texts) == 4
     assert "beside it" not in told(background="candidates")[0]
-    assert "random ones" not in told(matched_draws=0)[0]
+    assert "drawn anew" not in told(matched_draws=0)[0]
     assert pathways(replace(results, records={})) == ("", [])

@@ -60,7 +60,8 @@ def change(results, key):
 
 
 def test_only_what_differs_is_among_the_differences(results):
-    found = two_runs.compare(results, "one", "two")
+    found, lacking = two_runs.compare(results, "one", "two")
+    assert not lacking
     assert found["settings"][["stage", "what", "one", "two"]].to_numpy().tolist() == [
         ["threshold", "min_frequency", "0.7", "0.8"]
     ]
@@ -72,7 +73,7 @@ def test_only_what_differs_is_among_the_differences(results):
 
 
 def test_selected_features_are_counted_alone_and_together(results):
-    table = two_runs.compare(results, "one", "two")["selection"].set_index(["what", "rule", "group"])
+    table = two_runs.compare(results, "one", "two")[0]["selection"].set_index(["what", "rule", "group"])
     row = table.loc[("connections", "paper's rule", "high")]
     assert row["selected, one"] == row["selected, two"] + 1 == row["in both"] + 1
     assert row["shared (Jaccard)"] == pytest.approx(row["in both"] / row["selected, one"])
@@ -81,7 +82,7 @@ def test_selected_features_are_counted_alone_and_together(results):
 
 
 def test_a_pathway_of_one_run_only_is_there_without_values_of_the_other(results):
-    table = two_runs.compare(results, "one", "two")["pathways"]
+    table = two_runs.compare(results, "one", "two")[0]["pathways"]
     own = table[(table["genes"] == "low group") & table["p, two"].isna()]
     assert len(own) == 1 and own["p, one"].notna().all()
     first = table[table["genes"] == "high group"].iloc[0]
@@ -108,6 +109,25 @@ def test_a_run_without_differences_and_a_run_with_itself(results, tmp_path):
     shutil.rmtree(results / "runs" / "three")
     with pytest.raises(InputError, match="one: is the first run, too"):
         two_runs.write_page(results, "one", "one", tmp_path / "x.html")
+
+
+def test_a_run_of_an_older_version_is_compared_as_far_as_it_goes(results, tmp_path):
+    import pandas as pd
+
+    key = "c" * 12
+    for stage in STAGES:
+        shutil.copytree(results / stage / ("a" * 12), results / stage / key)
+    runs.link(results, "old", dict.fromkeys(STAGES, key))
+    path = results / "threshold" / key / "edges_all.parquet"
+    pd.read_parquet(path).drop(columns="selected_calibrated").to_parquet(path)
+    found, lacking = two_runs.compare(results, "one", "old")
+    assert "selection" not in found and "pathways" in found
+    (line,) = lacking
+    assert "edges_all.parquet: no column selected_calibrated" in line
+    two_runs.write_page(results, "one", "old", tmp_path / "old.html")
+    text = (tmp_path / "old.html").read_text(encoding="utf-8")
+    assert "Not compared." in text and "tables/" not in text.split("<main")[1].split("<script")[0]
+    shutil.rmtree(results / "runs" / "old")
 
 
 def test_no_such_run(results, tmp_path, capsys):

@@ -117,7 +117,14 @@ def read_peaks(path):
     -------
     dict of (int, str, str) to ndarray of float64 (people, 2)
         (replicate, method, view) -> peak of each person's map of each class, as in the maps' first two axes.
+
+    Raises
+    ------
+    InputError
+        No such file.
     """
+    if not path.exists():
+        raise InputError(path, "no such file", "run the activation stage again")
     table = pd.read_parquet(path).sort_values(["row", "class"], ascending=[True, False])  # low before high
     return {
         place: rows["peak"].to_numpy(dtype=np.float64).reshape(-1, 2)

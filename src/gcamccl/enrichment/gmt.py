@@ -81,11 +81,12 @@ def read_all_updates(paths=None):
     paths = [SYMBOL_UPDATES] if paths is None else list(paths)
     updates = {}
     for path in paths:
-        found = read_updates(path)
-        updates = found | updates
-    # One table's new symbol may be another's old one; to the current one in any case, and none to itself.
-    last = {old: updates.get(new, new) for old, new in updates.items()}
-    return {old: new for old, new in last.items() if old != new}, paths
+        # Where two tables contradict each other, old and new the other way round, the earlier one is right.
+        taken = set(updates) | set(updates.values()) if path != paths[0] else set()
+        own = {old: new for old, new in read_updates(path).items() if old not in updates}
+        updates |= {old: new for old, new in own.items() if old not in taken or new not in updates}
+    # One table's new symbol may be another's old one: to the current one.
+    return {old: updates.get(new, new) for old, new in updates.items()}, paths
 
 
 def _of_hgnc(table):
@@ -140,7 +141,8 @@ def read_loci(path, updates=None):
 def read_lengths(path, updates=None):
     """`eqtl_filter`'s ``genes.tsv``, symbols updated: dict of gene to length (bp)."""
     table = read_tsv(path, columns=("gene", "length"), dtype={"gene": str})
-    return dict(zip(table["gene"].replace(updates or {}), table["length"].astype(float), strict=True))
+    table = table.assign(gene=table["gene"].replace(updates or {}), length=table["length"].astype(float))
+    return table.groupby("gene")["length"].max().to_dict()  # an update may make two symbols one gene
 
 
 def read_gmt(path, updates=None):

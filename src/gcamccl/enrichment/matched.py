@@ -1,15 +1,16 @@
 """Does a gene set hold more selected genes than like genes would? Draws of loci matched by SNPs and gene length.
 
 A long gene with many loci is selected more easily than a short one, and some gene sets hold long genes: those of
-neurons above all. The hypergeometric test takes every gene for equally likely. Here each selected locus group, the loci
-that lie in the same gene or overlapping genes, is replaced by one with a like number of loci and a like gene length.
+neurons above all. The hypergeometric test takes every gene for equally likely. Here who is selected is drawn anew among
+locus groups, the loci that lie in the same gene or overlapping genes, of a like number of loci and a like gene length.
+Neighbouring genes that one LD block selects together count as if they had been selected one by one.
 """
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-NEAREST = 20  # locus groups that one is replaced by at random, itself among them
+STRATUM = 20  # locus groups among which the selected ones are drawn; fewer match better and leave less to draw
 CHUNK = 100  # draws counted at once: bounds the dense (draws, sets) table
 
 
@@ -37,23 +38,20 @@ def locus_groups(snp_gene, lengths):
     return table, dict(zip(of_snp.index, numbers.tolist(), strict=True))
 
 
-def neighbours(groups):
-    """The `NEAREST` groups of each, by ranks of the number of loci and of the length: ndarray of int (groups, nearest).
+def strata(groups):
+    """Groups of like number of loci and, within that, like length: list of ndarray of int, `STRATUM` or more each."""
+    order = groups.sort_values(["n_loci", "length"], kind="stable").index.to_numpy()
+    return np.array_split(order, max(1, len(order) // STRATUM))
 
-    Ranks, so that both count alike whatever their spread; ties have their mean.
+
+def draw(selected, parts, rng):
+    """As many groups of each stratum as are selected in it, at random: ndarray of int.
+
+    Exact where within a stratum every group is as likely to be selected as every other. Replacing each group by one
+    like it is not: the groups selected are those that are selected most easily, and what replaces them is so less.
     """
-    place = groups[["n_loci", "length"]].rank().to_numpy()
-    count = min(NEAREST, len(groups))
-    return np.stack([np.argsort(((place - one) ** 2).sum(axis=1), kind="stable")[:count] for one in place])
-
-
-def draw(chosen, near, rng):
-    """One draw: for each chosen group one of its neighbours, none twice while there is another."""
-    used = set()
-    for group in rng.permutation(chosen):
-        free = [other for other in near[group] if other not in used]
-        used.add(int(rng.choice(free if free else near[group])))
-    return sorted(used)
+    picked = [rng.choice(part, int(selected[part].sum()), replace=False) for part in parts]
+    return np.sort(np.concatenate(picked))
 
 
 def matched_p(selected, snp_gene, lengths, gene_sets, draws, seed):
@@ -62,7 +60,7 @@ def matched_p(selected, snp_gene, lengths, gene_sets, draws, seed):
     Parameters
     ----------
     selected : collection of str
-        Ids of the selected loci.
+        Ids of the selected loci, all of them in `snp_gene`.
     snp_gene, lengths
         As for `locus_groups`.
     gene_sets : list of GeneSet
@@ -72,11 +70,12 @@ def matched_p(selected, snp_gene, lengths, gene_sets, draws, seed):
     Returns
     -------
     DataFrame
-        A row a gene set: ``contained`` (genes of the selected loci), ``expected_matched`` (mean over draws),
-        ``p_matched``: share of the draws, the selection counted among them, with at least as many.
+        A row a gene set: ``contained`` (genes of the selected loci, whatever the background), ``expected_matched``
+        (mean over draws), ``p_matched``: share of the draws, the selection counted among them, with at least as many.
     """
     groups, of_snp = locus_groups(snp_gene, lengths)
-    chosen = sorted({of_snp[snp] for snp in selected if snp in of_snp})
+    chosen = np.zeros(len(groups), dtype=bool)
+    chosen[[of_snp[snp] for snp in selected]] = True
     genes = sorted({gene for own in groups["genes"] for gene in own})
     column = {gene: place for place, gene in enumerate(genes)}
     members = _indicator([[column[gene] for gene in one.genes if gene in column] for one in gene_sets], genes)
@@ -87,11 +86,11 @@ def matched_p(selected, snp_gene, lengths, gene_sets, draws, seed):
         hit = (_indicator(picked, range(len(groups))) @ holds) > 0
         return np.asarray((hit.astype(np.int32) @ members.T).todense())
 
-    own = contained([chosen])[0]
-    near, rng = neighbours(groups), np.random.default_rng(seed)
+    own = contained([np.flatnonzero(chosen)])[0]
+    parts, rng = strata(groups), np.random.default_rng(seed)
     total, at_least = np.zeros(len(gene_sets)), np.ones(len(gene_sets))
     for start in range(0, draws, CHUNK):
-        counts = contained([draw(chosen, near, rng) for _ in range(min(CHUNK, draws - start))])
+        counts = contained([draw(chosen, parts, rng) for _ in range(min(CHUNK, draws - start))])
         total += counts.sum(axis=0)
         at_least += (counts >= own).sum(axis=0)
     return pd.DataFrame(

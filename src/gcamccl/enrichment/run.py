@@ -72,7 +72,7 @@ def read_inputs(genes, gene_sets, updates, candidates=None, loci=None, lengths=N
         raise InputError("study.gene_sets", "no gene-set files", "name at least one GMT file")
     own = None
     if background not in BACKGROUNDS or background == "file":
-        if background == "file" or not Path(background).exists():
+        if background == "file" or not Path(background).is_file():
             choices = ", ".join(name for name in BACKGROUNDS if name != "file")
             raise InputError(
                 "--background", f"{background!r} is neither {choices} nor a file", "set study.background_genes"
@@ -80,6 +80,9 @@ def read_inputs(genes, gene_sets, updates, candidates=None, loci=None, lengths=N
         own, background = gmt.read_genes(background, updates), "file"
         if not own:
             raise InputError("--background", "no genes in the file", "give one symbol a line")
+    sets = gmt.read_gene_sets(gene_sets, updates)
+    if own is not None and not own & set().union(*(one.genes for one in sets)):
+        raise InputError("--background", "none of its genes is in any gene set", "are they symbols?")
     if background == "candidates" and candidates is None:
         raise InputError("--background", "candidates without --candidates", "give eqtl_filter's snp_gene.tsv")
     snp_gene = gmt.read_loci(candidates, updates) if candidates else None
@@ -89,15 +92,11 @@ def read_inputs(genes, gene_sets, updates, candidates=None, loci=None, lengths=N
     if chosen and not set(chosen) <= set(snp_gene["snp_id"]):
         foreign = sorted(set(chosen) - set(snp_gene["snp_id"]))[0]
         raise InputError(loci, f"{foreign} is not in {candidates}", "they must come from one run")
-    return Inputs(
-        gmt.read_genes(genes, updates),
-        gmt.read_gene_sets(gene_sets, updates),
-        chosen,
-        snp_gene,
-        gmt.read_lengths(lengths, updates) if lengths else None,
-        background,
-        own,
-    )
+    length_of = gmt.read_lengths(lengths, updates) if lengths else None
+    if length_of is not None and snp_gene is not None and not set(snp_gene["gene"]) <= set(length_of):
+        absent = sorted(set(snp_gene["gene"]) - set(length_of))[0]
+        raise InputError(lengths, f"no length of {absent}, which is in {candidates}", "they must come from one run")
+    return Inputs(gmt.read_genes(genes, updates), sets, chosen, snp_gene, length_of, background, own)
 
 
 def enrich(inputs, settings, say=lambda text: None):
@@ -137,6 +136,9 @@ def enrich(inputs, settings, say=lambda text: None):
         say("no genes selected: nothing to test, the table has no rows")
     if candidates is not None and not inputs.genes <= candidates:
         say(f"{len(inputs.genes - candidates)} selected genes have no locus: left out of the background candidates")
+    if inputs.background_genes is not None and not inputs.genes <= inputs.background_genes:
+        n_outside = len(inputs.genes - inputs.background_genes)
+        say(f"{n_outside} selected genes are not in the background's file: left out of it")
     table[list(MATCHED)] = np.nan
     if settings["matched_draws"] and inputs.loci and inputs.lengths is not None and len(table):
         table[list(MATCHED)] = _matched(inputs, table, settings)

@@ -13,6 +13,7 @@ from gcamccl.report.figures import (
     recovery,
     scan_quality,
     scores,
+    style,
     training,
 )
 from gcamccl.report.names import METHOD_LABELS
@@ -106,9 +107,7 @@ def drawings(results, summaries, planted=None):
         edges, rois = get("threshold/edges"), get("connectivity/rois")
         yield "fig5_chords", connections.chord(edges, rois), _cap_note(edges)
         yield "fig6_brain", connections.glass_brain(edges, rois), _cap_note(edges)
-        edges = connections.confirmed(edges)
-        yield "confirmed_chords", connections.chord(edges, rois, "confirmed"), _cap_note(edges, "q, then by |t|")
-        yield "confirmed_brain", connections.glass_brain(edges, rois, "confirmed"), _cap_note(edges, "q, then by |t|")
+        yield from _of_confirmed(connections.confirmed(edges), rois)
     if has_snps:
         frequency = results.settings("threshold").get("min_frequency", 0.7)
         drawing = scores.snp_frequency(get("threshold/snps"), frequency)
@@ -131,6 +130,15 @@ def _of_scans(results):
     difference = statistics.group_difference(results.folders["cohort"] / "fc.npy", get("cohort/cohort")["group"])
     drawing = heatmaps.connectivity(mean, difference, get("connectivity/rois")["network"])
     yield "connectivity", drawing, f"Mean of {people:,} people."
+
+
+def _of_confirmed(edges, rois):
+    """Figures about confirmed connections."""
+    for name, draw in (("confirmed_chords", connections.chord), ("confirmed_brain", connections.glass_brain)):
+        if edges["q_calibrated"].isna().all():
+            yield name, style.message("No halvings of the people were run (cohort.halvings: 0)."), ""
+        else:
+            yield name, draw(edges, rois, "confirmed"), _cap_note(edges, "q, then by |t|")
 
 
 def _of_genotypes(results):

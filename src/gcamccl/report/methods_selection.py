@@ -158,14 +158,14 @@ def pathways(results):
     beside = "" if settings["background"] == "candidates" else f", and beside it against {BACKGROUNDS['candidates']}"
     sentences = [
         "A selected SNP counts for every gene body that it lies in; outdated symbols were updated. Gene sets of "
-        f"{settings['min_set_size']} to {settings['max_set_size']} genes were tested by the hypergeometric distribution "
-        f"(gseapy; Fang et al. 2023) against {background}{beside}, with q over all sets tested (Benjamini and Hochberg "
-        "1995): of the genes selected for each class, and of those of the confirmed SNPs."
+        f"{settings['min_set_size']} to {settings['max_set_size']} genes were tested by the hypergeometric "
+        f"distribution (gseapy; Fang et al. 2023) against {background}{beside}, with q over all sets tested "
+        "(Benjamini and Hochberg 1995): of the genes selected for each class, and of those of the confirmed SNPs."
     ]
     if settings["matched_draws"]:
         sentences.append(
-            f"To see what gene length does, the loci were replaced {settings['matched_draws']:,} times by random ones "
-            "in genes of like length and with as many loci."
+            f"To see what gene length does, it was drawn anew {settings['matched_draws']:,} times which loci are "
+            "selected, as many as are in genes of like length with a like number of loci."
         )
     sentences.append("Genes that only one class has were compared between the classes by Fisher's exact test.")
     text = " ".join(sentences)

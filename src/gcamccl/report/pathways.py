@@ -122,7 +122,8 @@ def warnings(results):
     for name, table in results.enrichment.items():
         who = f"Genes of the {called(name)}"
         if table.empty:
-            lines.append(f"{who}: no gene set was tested.")
+            if name != "confirmed":  # nothing confirmed is no reason to doubt anything
+                lines.append(f"{who}: no gene set was tested.")
             continue
         union, candidates = (int((table[column] < LEVEL).sum()) for column in ("q", "q_candidates"))
         if union > candidates:
@@ -136,8 +137,9 @@ def warnings(results):
             if len(alike):
                 lines.append(
                     f"{who}: of {len(significant)} gene sets with q < {LEVEL:g} against the genes that could have been "
-                    f"selected, {len(alike)} contain no more of them than loci in genes of like length do (matched p > "
-                    f"{LEVEL:g}): {', '.join(alike['gene_set'].head(3))}{' ...' if len(alike) > 3 else ''}."
+                    f"selected, {len(alike)} are not shown to contain more of them than loci in genes of like length "
+                    f"would (matched p > {LEVEL:g}): {', '.join(alike['gene_set'].head(3))}"
+                    f"{' ...' if len(alike) > 3 else ''}."
                 )
     return lines
 

@@ -1,6 +1,6 @@
 """The page's first paragraphs: the run in sentences with numbers."""
 
-from gcamccl.report import comparison, pathways, scans, selection, statistics
+from gcamccl.report import comparison, methods_selection, pathways, scans, selection, statistics
 
 
 def sentences(results):
@@ -68,10 +68,7 @@ def _selection(results):
     """One sentence a view, with a plain warning where permuted labels select as many."""
     table = selection.rows(results)
     settings = results.settings("threshold")
-    rule = (
-        f"The paper’s rule (above {settings['max_fraction']:g} of a map’s maximum in more than "
-        f"{settings['min_frequency']:.0%} of people)"
-    )
+    rule = f"The paper’s rule (a feature {methods_selection.rule(settings)})"
     for view, what, singular in (("connectivity", "connections", "Connections"), ("snps", "SNPs", "SNPs")):
         own = table[table["view"] == view]
         if own.empty:
@@ -117,7 +114,9 @@ def _confirmed(results):
         f"That anything differs at all has p = {table['p_any'].iloc[0]:.2g}."
     )
     if not table["n_selected"].sum():
-        text += " The networks have not learned, or the halves are too small to show, where the groups differ."
+        text += (
+            " The groups do not differ, or the networks have not learned where, or the halves are too small to show it."
+        )
     return "Confirmed", text, False
 
 

@@ -161,6 +161,8 @@ def _gene_set_rows(results):
                 "contained": best["contained"],
             }
         rule = CALIBRATED if name == "confirmed" else PAPER
+        if rule == CALIBRATED and results.tables["threshold/snps"]["q_calibrated"].isna().all():
+            continue  # no halvings
         rows.append({"what": "gene set", "class": name, "rule": rule, "n_tested": len(table), **row})
     return rows
 
@@ -199,7 +201,8 @@ def sentences(planted, truth):
     for row in planted[planted["what"] == "gene set"].rename(columns={"class": "group"}).itertuples():
         name = f"Planted gene set {truth.get('planted_gene_set')}, genes of the {pathways.called(row.group)}"
         if pd.isna(row.rank):
-            lines.append(f"{name}: not recovered; none of its genes was selected.")
+            word = "confirmed" if row.rule == CALIBRATED else "selected"
+            lines.append(f"{name}: not recovered; none of its genes was {word}.")
         else:
             found = "recovered" if row.q < 0.05 else "not recovered"
             lines.append(f"{name}: {found}; rank {row.rank} of {row.n_tested}, p = {row.p:.2g}, q = {row.q:.2g}.")

@@ -51,8 +51,10 @@ def compare(results, first, second):
 
     Returns
     -------
-    dict of str to DataFrame
-        Name of a table in `TITLES` -> its rows; those that neither run has are absent.
+    tables : dict of str to DataFrame
+        Name of a table in `TITLES` -> its rows; those that a run lacks are absent.
+    lacking : list of str
+        What cannot be compared because a run is of another version: file and column.
 
     Raises
     ------
@@ -74,11 +76,16 @@ def compare(results, first, second):
         "selection": _selection,
         "pathways": _pathways,
     }
+    lacking = []
     for name, make in makers.items():
-        table = make(*folders)
+        try:
+            table = make(*folders)
+        except InputError as error:  # a run of another version; the rest can still be compared
+            lacking.append(f"{TITLES[name]}: {error}")
+            continue
         if table is not None:
             found[name] = table.rename(columns=lambda word: _named(str(word), first, second))
-    return found
+    return found, lacking
 
 
 def _named(column, first, second):
@@ -89,34 +96,41 @@ def _named(column, first, second):
     return column
 
 
-def _both(folders, place, **kwargs):
-    """A table of both runs, or None where either lacks it."""
+def _both(folders, place, columns, **kwargs):
+    """A table of both runs, or None where either lacks it; a missing column is an InputError."""
     paths = [folder / place for folder in folders]
-    return [read_tsv(path, **kwargs) for path in paths] if all(path.exists() for path in paths) else None
+    if not all(path.exists() for path in paths):
+        return None
+    if place.endswith(".parquet"):
+        found = [pd.read_parquet(path) for path in paths]
+        for path, table in zip(paths, found, strict=True):
+            absent = [name for name in columns if name not in table]
+            if absent:
+                raise InputError(path, f"no column {absent[0]}", "it is of another version")
+        return found
+    return [read_tsv(path, columns=columns, **kwargs) for path in paths]
 
 
 def _people(*folders):
-    found = _both(folders, "cohort/people.tsv", dtype={"participant_id": str})
+    values = ["group", "reason"]
+    found = _both(folders, "cohort/people.tsv", ["participant_id", *values], dtype={"participant_id": str})
     if found is None:
         return None
-    values = ["group", "reason"]
     table = different(side_by_side(*found, ["participant_id"], values), values)
     return table.assign(**{f"reason {end}": table[f"reason {end}"].map(names.plain_reasons) for end in "12"})
 
 
 def _scans(*folders):
-    found = _both(folders, "connectivity/excluded.tsv", dtype={"participant_id": str})
-    if found is None:
-        return None
-    values = ["value", "limit"]
-    return different(side_by_side(*found, ["participant_id", "reason"], values), values)
+    keys, values = ["participant_id", "reason"], ["value", "limit"]
+    found = _both(folders, "connectivity/excluded.tsv", [*keys, *values], dtype={"participant_id": str})
+    return None if found is None else different(side_by_side(*found, keys, values), values)
 
 
 def _classifiers(*folders):
-    found = _both(folders, "compare/table3.tsv")
+    values = ["accuracy_mean", "accuracy_low", "accuracy_high", "auc_mean", "brier_mean"]
+    found = _both(folders, "compare/table3.tsv", ["label", "kind", *values])
     if found is None:
         return None
-    values = ["accuracy_mean", "accuracy_low", "accuracy_high", "auc_mean", "brier_mean"]
     own = [table[table["kind"] != "confound"] for table in found]
     table = side_by_side(*own, ["label"], values).rename(columns={"label": "classifier"})
     return table.assign(**{"accuracy, second minus first": table["accuracy_mean 2"] - table["accuracy_mean 1"]})
@@ -128,21 +142,20 @@ def _selection(*folders):
         ("connections", ["roi_a", "roi_b"], "edges_all.parquet"),
         ("SNPs", ["snp_id"], "snps.tsv"),
     ):
-        paths = [folder / "threshold" / file for folder in folders]
-        if not all(path.exists() for path in paths):
+        both = _both(folders, f"threshold/{file}", [*keys, "class", "selected", "selected_calibrated", "q", "t"])
+        if both is None:
             continue
-        both = [pd.read_parquet(path) if file.endswith("parquet") else read_tsv(path) for path in paths]
         # At one level: those of the runs stand among the settings.
         for way, chosen in (
             ("paper's rule", lambda table: table["selected"].astype(bool)),
             ("confirmed", lambda table: table["selected_calibrated"].astype(bool)),
-            ("univariate q", lambda table: table["q"] <= 0.1),
+            ("univariate q <= 0.1", lambda table: table["q"] <= 0.1),
         ):
             for group in ("low", "high"):
                 sets = []
                 for table in both:
                     own = table[chosen(table) & (table["class"] == group)]
-                    if way == "univariate q":
+                    if way.startswith("univariate"):
                         own = own[(own["t"] > 0) == (group == "high")]
                     sets.append(set(own[keys].itertuples(index=False, name=None)))
                 union, shared = len(sets[0] | sets[1]), len(sets[0] & sets[1])
@@ -155,10 +168,11 @@ def _selection(*folders):
 def _pathways(*folders):
     parts = []
     for name in ("low", "high", "confirmed"):
-        found = _both(folders, f"enrichment/{name}/enrichment.tsv")
-        if found is None:
-            continue
         keys, values = ["gene_set", "source"], ["contained", "p", "q", "q_candidates"]
+        found = _both(folders, f"enrichment/{name}/enrichment.tsv", [*keys, *values])
+        if found is None or all(table.empty for table in found):
+            continue
+        found = [table.astype(dict.fromkeys(values, float)) for table in found]
         table = side_by_side(*found, keys, values)
         best = table[["p 1", "p 2"]].min(axis=1)
         significant = (table[["q 1", "q 2"]] < LEVEL).any(axis=1)
@@ -192,9 +206,10 @@ def write_page(results, first, second, path):
         raise InputError(second, "is the first run, too", "name two runs; gcamccl runs lists them")
     from gcamccl.report.figure_list import FIGURES as TITLED
 
+    found, lacking = compare(results, first, second)
     shown = [
         tables.for_page(tables.Table(name, "", TITLES[name], "", table.head(MAX_ROWS), table))
-        for name, table in compare(results, first, second).items()
+        for name, table in found.items()
     ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -210,6 +225,7 @@ def write_page(results, first, second, path):
         made=[run["linked"] for run in made],
         same=not runs.differences(results, first, second),
         tables=shown,
+        lacking=lacking,
         pictures=[(TITLED[name][1], pair) for name, pair in _pictures(results, first, second).items()],
     )
     write_text(Path(path), text)

@@ -102,7 +102,7 @@ def pathways(enrichment, limit=12):
             zorder=4,
         )
         labels = [
-            f"{_short(row.gene_set)} ({row.contained}/{row.set_size}){' *' if row.q < 0.05 else ''}"
+            f"{_short(row.gene_set)} ({int(row.contained)}/{int(row.set_size)}){' *' if row.q < 0.05 else ''}"
             for row in table.itertuples()
         ]
         axis.set_yticks(places, labels, fontsize=7.5)
