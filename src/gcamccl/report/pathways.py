@@ -17,9 +17,8 @@ SHOWN = {
     "fold": "fold",
     "p": "p",
     "q": "q",
-    "q_paper": "q, paper's",
+    "q_paper": "paper's q",
     "q_candidates": "q, candidates",
-    "expected_matched": "expected of like loci",
     "p_matched": "p, matched",
     "genes": "genes",
 }

@@ -68,7 +68,7 @@ def _selection(results):
     """One sentence a view, with a plain warning where permuted labels select as many."""
     table = selection.rows(results)
     settings = results.settings("threshold")
-    rule = f"The paper’s rule (a feature {methods_selection.rule(settings)})"
+    rule = f"The paper’s rule (a feature {methods_selection.rule(settings)})"  # explained once
     for view, what, singular in (("connectivity", "connections", "Connections"), ("snps", "SNPs", "SNPs")):
         own = table[table["view"] == view]
         if own.empty:
@@ -80,6 +80,7 @@ def _selection(results):
         ]
         bad = [row.group for row in own.itertuples() if selection.alike(row.n_selected, row.n_selected_permuted)]
         text = f"{rule} selects {what}: {' and '.join(parts)}."
+        rule = "The paper’s rule"
         if bad:
             text += (
                 f" Permuted labels select about as many ({' and '.join(bad)} group): "

@@ -220,6 +220,7 @@ def build(results, planted=None):
         "selection": get("threshold/summary"),
         **{f"enrichment_{name}": table for name, table in results.enrichment.items()},
     }
+    full |= {name: full.pop(name) for name in ("difference", "unmatched") if name in full}  # after the groups' own
     if results.concordance is not None:
         full["concordance"] = results.concordance
     if planted is not None:
