@@ -28,9 +28,11 @@ TITLES = {
 
 
 def side_by_side(one, other, keys, values):
-    """Rows of two tables joined by `keys`; `values` of the first, then of the second, endings 1 and 2."""
-    left, right = (table.drop_duplicates(keys)[[*keys, *values]] for table in (one, other))
-    return left.merge(right, on=keys, how="outer", suffixes=(" 1", " 2"), sort=False)
+    """Rows of two tables joined by `keys`; each of `values` of the first and of the second, endings 1 and 2."""
+    left, right = (table.drop_duplicates(keys)[[*keys, *values]].set_index(keys) for table in (one, other))
+    both = left.join(right, how="outer", lsuffix=" 1", rsuffix=" 2")
+    both = both.loc[[*left.index, *(key for key in right.index if key not in left.index)]]  # in the tables' own order
+    return both[[f"{name} {end}" for name in values for end in "12"]].reset_index()
 
 
 def different(table, values):
@@ -127,7 +129,7 @@ def _scans(*folders):
 
 
 def _classifiers(*folders):
-    values = ["accuracy_mean", "accuracy_low", "accuracy_high", "auc_mean", "brier_mean"]
+    values = ["accuracy_mean", "auc_mean", "brier_mean"]
     found = _both(folders, "compare/table3.tsv", ["label", "kind", *values])
     if found is None:
         return None
@@ -176,7 +178,8 @@ def _pathways(*folders):
         table = side_by_side(*found, keys, values)
         best = table[["p 1", "p 2"]].min(axis=1)
         significant = (table[["q 1", "q 2"]] < LEVEL).any(axis=1)
-        table = table.assign(genes=called(name), _first=~significant, _best=best)
+        table.insert(0, "genes", called(name))
+        table = table.assign(_first=~significant, _best=best)
         table = table[table[["contained 1", "contained 2"]].fillna(0).gt(0).any(axis=1)]
         parts.append(table.sort_values(["_first", "_best"]).drop(columns=["_first", "_best"]).head(50))
     if not parts:

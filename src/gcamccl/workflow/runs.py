@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, write_json
+
+KEY = re.compile("[0-9a-f]{12}")  # of an artifact
 
 
 def link(results, name, keys):
@@ -136,7 +139,9 @@ def _files(records, kind):
         for name, digest in record[kind].items():
             if kind == "inputs":
                 parts = Path(name).parts
-                name = "/".join(parts[-2:]) if len(parts) > 1 else name
+                keys = [place for place, part in enumerate(parts) if KEY.fullmatch(part)]
+                made = keys and keys[-1]  # <stage>/<key>/<file>: not the key, which differs whenever anything does
+                name = "/".join((parts[keys[-1] - 1], *parts[keys[-1] + 1 :]) if made else parts[-2:])
             else:
                 name = str(Path(folder) / name)
             result[name] = digest[:12]
