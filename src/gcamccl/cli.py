@@ -1,4 +1,4 @@
-"""The ``gcamccl`` command: begin a study, look at runs and tidy up. The pipeline itself is run with snakemake."""
+"""The ``gcamccl`` command: begin a study, look at runs, ask Enrichr, tidy up. The pipeline itself is run with snakemake."""
 
 import argparse
 import sys
@@ -16,6 +16,8 @@ EXAMPLES = """examples:
   gcamccl diff demo demo_strict    which settings, inputs and results differ
   gcamccl diff demo demo_strict --page diff.html
                                    the same as a page: settings, exclusions, results and figures side by side
+  gcamccl enrichr --genes results/latest/threshold/genes_confirmed.txt --libraries KEGG_2021_Human --out enrichr.tsv
+                                   ask Enrichr's web service
   gcamccl prune                    artifacts that no run refers to
   gcamccl prune --yes              remove them
 """
@@ -40,6 +42,10 @@ def build_parser():
     diff.add_argument("first")
     diff.add_argument("second")
     diff.add_argument("--page", type=Path, metavar="FILE", help="write them side by side as an HTML page")
+    ask = commands.add_parser("enrichr", help="ask Enrichr's web service about genes; they leave the machine")
+    ask.add_argument("--genes", type=Path, required=True, metavar="FILE", help="one symbol a line")
+    ask.add_argument("--libraries", nargs="+", required=True, metavar="NAME", help="as on Enrichr's page")
+    ask.add_argument("--out", type=Path, required=True, metavar="FILE", help="table, TSV")
     prune = commands.add_parser("prune", help="list artifacts that no run refers to")
     prune.add_argument("--yes", action="store_true", help="remove them")
     return parser
@@ -66,6 +72,20 @@ def show_diff(results, first, second):
         print(f"{first} and {second} are the same")
     for stage, what, left, right in rows:
         print(f"{stage:<14}{what}: {left} -> {right}")
+
+
+def ask_enrichr(genes, libraries, out):
+    """Write what Enrichr says of the genes of a file."""
+    from gcamccl.enrichment import gmt
+    from gcamccl.enrichment.online import enrichr
+    from gcamccl.workflow.files import write_tsv
+
+    own = gmt.read_genes(genes, gmt.read_updates())
+    table = enrichr(own, libraries)
+    write_tsv(out, table)
+    print(
+        f"{len(own)} genes, {len(table)} sets hold one of them; q is over these alone, p against all genes of Enrichr"
+    )
 
 
 def prune(results, remove):
@@ -96,6 +116,8 @@ def main(arguments=None):
         elif args.command == "show":
             runs.read(args.results, args.run)
             print(runs.where_to_look(args.results, args.run))
+        elif args.command == "enrichr":
+            ask_enrichr(args.genes, args.libraries, args.out)
         elif args.command == "diff":
             if args.page:
                 from gcamccl.report.two_runs import write_page

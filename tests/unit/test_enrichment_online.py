@@ -1,15 +1,19 @@
 """Enrichr: its table in our columns; one line where it does not answer."""
 
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from test_enrichment import SCRIPT, write
+from test_enrichment import write
 
+from gcamccl import cli
 from gcamccl.enrichment.online import COLUMNS, enrichr
+from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_tsv
 
 # As gseapy 1.3 documents what Enrichr's export holds.
 ANSWER = pd.DataFrame(
@@ -50,18 +54,31 @@ def test_no_answer_is_one_line(monkeypatch, tmp_path):
         enrichr({"A"}, ["NO_SUCH"])
 
 
-def test_program_on_a_machine_without_network(tmp_path):
+def test_command(monkeypatch, tmp_path, capsys):
+    import gseapy
+
+    genes, out = write(tmp_path / "genes.txt", "CALM3", "LINS"), tmp_path / "enrichr.tsv"
+    asked = {}
+    monkeypatch.setattr(gseapy, "enrichr", lambda **words: asked.update(words) or SimpleNamespace(results=ANSWER))
+    words = ["enrichr", "--genes", str(genes), "--libraries", "KEGG_2021_Human", "--out", str(out)]
+    cli.main(words)
+    assert asked["gene_list"] == ["CALM3", "LINS1"], "symbols are updated"
+    assert read_tsv(out, columns=COLUMNS)["gene_set"].tolist() == ["Glycolysis", "Long-term potentiation"]
+    assert "2 genes, 2 sets hold one of them" in capsys.readouterr().out
+
+
+def test_command_on_a_machine_without_network(tmp_path):
     genes = write(tmp_path / "genes.txt", "CALM3")
-    script = SCRIPT.with_name("enrichment_enrichr.py")
     nowhere = "http://127.0.0.1:9"  # the discard port: nobody listens
+    words = ["enrichr", "--genes", genes, "--libraries", "KEGG_2021_Human", "--out", tmp_path / "out.tsv"]
     done = subprocess.run(
-        [sys.executable, script, "--genes", genes, "--libraries", "KEGG_2021_Human", "--out", tmp_path / "out"],
+        [sys.executable, "-m", "gcamccl.cli", *words],
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "https_proxy": nowhere, "http_proxy": nowhere},
+        env={**os.environ, "https_proxy": nowhere, "http_proxy": nowhere, "PYTHONPATH": str(ROOT / "src")},
         timeout=300,
     )
     assert done.returncode == 2, done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("ERROR: Enrichr: no answer")]
-    assert not (tmp_path / "out" / "enrichr.tsv").exists()
+    assert not (tmp_path / "out.tsv").exists()
