@@ -1,4 +1,4 @@
-"""The ``gcamccl`` command: begin a study, look at runs, ask Enrichr, tidy up. The pipeline itself is run with snakemake."""
+"""The ``gcamccl`` command: begin a study, look at runs, ask Enrichr, tidy up. The pipeline runs with snakemake."""
 
 import argparse
 import sys
