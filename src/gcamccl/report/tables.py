@@ -239,9 +239,12 @@ def build(results, planted=None):
         "map_checks": map_checks.for_page(get("activation/checks"), METHOD_LABELS),
         **{f"enrichment_{name}": pathways.for_page(table) for name, table in results.enrichment.items()},
     }
-    made = []
+    made, said = [], set()
     for name, table in full.items():
         stage, title, note = about(name)
+        if note in said and len(note) > LONG_TEXT:
+            note = "Columns as explained above."
+        said.add(note)
         made.append(Table(name, stage, title, note, shown.get(name, table).head(MAX_ROWS), table))
     return made
 
