@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   gcamccl diff demo demo_strict    which settings, inputs and results differ
   gcamccl diff demo demo_strict --page diff.html
                                    the same as a page: settings, exclusions, results and figures side by side
+  gcamccl verify demo              read every file of a run again: is it what its job wrote?
   gcamccl enrichr --genes results/latest/threshold/genes_confirmed.txt --libraries KEGG_2021_Human --out enrichr.tsv
                                    ask Enrichr's web service
   gcamccl prune                    artifacts that no run refers to
@@ -42,6 +43,11 @@ def build_parser():
     diff.add_argument("first")
     diff.add_argument("second")
     diff.add_argument("--page", type=Path, metavar="FILE", help="write them side by side as an HTML page")
+    verify = commands.add_parser("verify", help="read a run's files again and compare them with their records")
+    verify.add_argument("run", nargs="?", help="default: the latest")
+    verify.add_argument(
+        "--repair", action="store_true", help="remove what is not as recorded, so that the next run makes it again"
+    )
     ask = commands.add_parser("enrichr", help="ask Enrichr's web service about genes; they leave the machine")
     ask.add_argument("--genes", type=Path, required=True, metavar="FILE", help="one symbol a line")
     ask.add_argument("--libraries", nargs="+", required=True, metavar="NAME", help="as on Enrichr's page")
@@ -72,6 +78,27 @@ def show_diff(results, first, second):
         print(f"{first} and {second} are the same")
     for stage, what, left, right in rows:
         print(f"{stage:<14}{what}: {left} -> {right}")
+
+
+def check_files(results, name, remove):
+    """Print what is not as recorded in a run; exit status 1 if anything is not."""
+    from gcamccl.workflow import verify
+
+    if name is None:
+        latest = results / "latest"
+        if not latest.exists():
+            raise InputError(latest, "no run is complete", "name one; gcamccl runs lists them")
+        name = latest.resolve().name
+    n_files, n_bytes, faults = verify.verify(results, name, print)
+    for fault in faults:
+        print(f"{fault.what}: {fault.path}")
+    print(f"{name}: {n_files} files, {n_bytes / 1e6:.1f} MB, {len(faults)} not as recorded")
+    if faults and remove:
+        for path in verify.repair(faults):
+            print(f"removed {path}")
+        print("run the same snakemake command again: it makes what is missing, and nothing else")
+    if faults:
+        sys.exit(1)
 
 
 def ask_enrichr(genes, libraries, out):
@@ -116,6 +143,8 @@ def main(arguments=None):
         elif args.command == "show":
             runs.read(args.results, args.run)
             print(runs.where_to_look(args.results, args.run))
+        elif args.command == "verify":
+            check_files(args.results, args.run, args.repair)
         elif args.command == "enrichr":
             ask_enrichr(args.genes, args.libraries, args.out)
         elif args.command == "diff":
