@@ -53,7 +53,7 @@ def remarks(checks, labels, method):
         ``threshold.method``.
     """
     lines = []
-    for name in sorted(set(checks["method"]), key=lambda one: one != method):
+    for name in sorted(dict.fromkeys(checks["method"]), key=lambda one: one != method):
         failed = checks[(checks["method"] == name) & (checks["verdict"] == "fails")]
         parts = []
         for check, against in CHECKS.items():

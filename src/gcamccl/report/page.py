@@ -26,6 +26,17 @@ ORDER = (
 )
 
 
+def templates():
+    """Where pages come from; everything that is put into them is escaped."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def render(title, results, content):
     """The page as text.
 
@@ -47,40 +58,37 @@ def render(title, results, content):
         *(stage for stage in ORDER if stage in results.folders),
         *(["simulate"] if results.truth is not None else []),
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     imaging, references = methods.imaging(results)
     genetics, genetic_references = methods.genotypes(results)
     model, model_references = methods_model.model(results)
     chosen, chosen_references = methods_selection.selection(results)
     of_genes, gene_references = methods_selection.pathways(results)
     sections = [section(stage, results, content) for stage in stages]
-    return environment.get_template("template.html").render(
-        title=title,
-        summary=content["summary"],
-        sections=sections,
-        n_warnings=sum(len(part["warnings"]) for part in sections),
-        jobs=provenance.jobs(results.records),
-        versions=provenance.versions(results.records),
-        changed=provenance.changed_settings(results, ORDER),
-        setting=lambda stage, key: provenance.show(results.settings(stage).get(key, "as set")),
-        simulated=results.truth is not None,
-        has_scans=results.has("connectivity"),
-        has_genotypes=results.has("snps"),
-        imaging=imaging,
-        references=references,
-        genetics=genetics,
-        genetic_references=genetic_references,
-        model=model,
-        model_references=model_references,
-        selection=chosen,
-        pathways=of_genes,
-        selection_references=sorted({*chosen_references, *gene_references}),
+    return (
+        templates()
+        .get_template("template.html")
+        .render(
+            title=title,
+            summary=content["summary"],
+            sections=sections,
+            n_warnings=sum(len(part["warnings"]) for part in sections),
+            jobs=provenance.jobs(results.records),
+            versions=provenance.versions(results.records),
+            changed=provenance.changed_settings(results, ORDER),
+            setting=lambda stage, key: provenance.show(results.settings(stage).get(key, "as set")),
+            simulated=results.truth is not None,
+            has_scans=results.has("connectivity"),
+            has_genotypes=results.has("snps"),
+            imaging=imaging,
+            references=references,
+            genetics=genetics,
+            genetic_references=genetic_references,
+            model=model,
+            model_references=model_references,
+            selection=chosen,
+            pathways=of_genes,
+            selection_references=sorted({*chosen_references, *gene_references}),
+        )
     )
 
 

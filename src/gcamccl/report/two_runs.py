@@ -3,17 +3,16 @@
 import base64
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 
 from gcamccl.report import names, tables
+from gcamccl.report.page import templates
 from gcamccl.report.pathways import LEVEL, called
 from gcamccl.workflow import runs
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_tsv, write_text
 
-HERE = Path(__file__).parent
 FIGURES = ("people", "table3", "fig5_chords", "confirmed_chords", "pathways")
 MAX_ROWS = 500  # of a table on the page
 TITLES = {
@@ -214,21 +213,18 @@ def write_page(results, first, second, path):
         tables.for_page(tables.Table(name, "", TITLES[name], "", table.head(MAX_ROWS), table))
         for name, table in found.items()
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     made = [runs.read(results, name) for name in (first, second)]
-    text = environment.get_template("two_runs.html").render(
-        first=first,
-        second=second,
-        made=[run["linked"] for run in made],
-        same=not runs.differences(results, first, second),
-        tables=shown,
-        lacking=lacking,
-        pictures=[(TITLED[name][1], pair) for name, pair in _pictures(results, first, second).items()],
+    text = (
+        templates()
+        .get_template("two_runs.html")
+        .render(
+            first=first,
+            second=second,
+            made=[run["linked"] for run in made],
+            same=not runs.differences(results, first, second),
+            tables=shown,
+            lacking=lacking,
+            pictures=[(TITLED[name][1], pair) for name, pair in _pictures(results, first, second).items()],
+        )
     )
     write_text(Path(path), text)
