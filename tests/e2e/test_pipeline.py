@@ -19,10 +19,11 @@ AFTER_TRAIN = {
     "activation_checks": 1,
     "activation_nominate": 2,
     "threshold": 1,
-    "enrichment": 2,
+    "enrichment": 3,
+    "enrichment_difference": 1,
     "report": 1,
 }
-AFTER_THRESHOLD = {"threshold": 1, "enrichment": 2, "report": 1}
+AFTER_THRESHOLD = {"threshold": 1, "enrichment": 3, "enrichment_difference": 1, "report": 1}
 
 
 def digests(folder):
