@@ -45,9 +45,6 @@ def build_parser():
     diff.add_argument("--page", type=Path, metavar="FILE", help="write them side by side as an HTML page")
     verify = commands.add_parser("verify", help="read a run's files again and compare them with their records")
     verify.add_argument("run", nargs="?", help="default: the latest")
-    verify.add_argument(
-        "--repair", action="store_true", help="remove what is not as recorded, so that the next run makes it again"
-    )
     ask = commands.add_parser("enrichr", help="ask Enrichr's web service about genes; they leave the machine")
     ask.add_argument("--genes", type=Path, required=True, metavar="FILE", help="one symbol a line")
     ask.add_argument("--libraries", nargs="+", required=True, metavar="NAME", help="as on Enrichr's page")
@@ -80,7 +77,7 @@ def show_diff(results, first, second):
         print(f"{stage:<14}{what}: {left} -> {right}")
 
 
-def check_files(results, name, remove):
+def check_files(results, name):
     """Print what is not as recorded in a run; exit status 1 if anything is not."""
     from gcamccl.workflow import verify
 
@@ -93,10 +90,6 @@ def check_files(results, name, remove):
     for fault in faults:
         print(f"{fault.what}: {fault.path}")
     print(f"{name}: {n_files} files, {n_bytes / 1e6:.1f} MB, {len(faults)} not as recorded")
-    if faults and remove:
-        for path in verify.repair(faults):
-            print(f"removed {path}")
-        print("run the same snakemake command again: it makes what is missing, and nothing else")
     if faults:
         sys.exit(1)
 
@@ -144,7 +137,7 @@ def main(arguments=None):
             runs.read(args.results, args.run)
             print(runs.where_to_look(args.results, args.run))
         elif args.command == "verify":
-            check_files(args.results, args.run, args.repair)
+            check_files(args.results, args.run)
         elif args.command == "enrichr":
             ask_enrichr(args.genes, args.libraries, args.out)
         elif args.command == "diff":

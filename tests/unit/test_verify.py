@@ -1,4 +1,4 @@
-"""Verifying a run: every file is read again; what is not as recorded is named, and removed on request."""
+"""Verifying a run: every file is read again, and what is not as recorded is named."""
 
 import pytest
 
@@ -54,17 +54,6 @@ def test_every_kind_of_fault_is_named(results, capsys):
     assert f"changed: {faults[0].path}" in capsys.readouterr().out
     record.unlink()
     assert verify.verify(results, "one")[2][-1].what == verify.NO_RECORD
-
-
-def test_repair_removes_what_is_wrong_with_its_record_and_nothing_else(results, capsys):
-    bad = folder_of(results, "preprocess", "sub-01")
-    (bad / "a.tsv").write_text("flipped")
-    before = {path for path in results.rglob("*") if path.is_file()}
-    with pytest.raises(SystemExit):
-        main(["--results", str(results), "verify", "--repair"])
-    after = {path for path in results.rglob("*") if path.is_file()}
-    assert before - after == {bad / "a.tsv", bad / "artifact.json"}
-    assert "run the same snakemake command again" in capsys.readouterr().out
 
 
 def test_no_run(tmp_path, capsys):

@@ -1,4 +1,8 @@
-"""Are a run's artifacts what their jobs wrote? Every file is read again and compared with its record."""
+"""Are a run's artifacts what their jobs wrote? Every file is read again and compared with its record.
+
+A job's folder without a record is only seen where a whole stage has none: which jobs there should be, the run does not
+say.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,22 +73,3 @@ def verify(results, name, say=lambda text: None):
                     faults.append(Fault(path, CHANGED))
         say(f"{stage:<14}{key}  {n_files - before} files")
     return n_files, n_bytes, faults
-
-
-def repair(faults):
-    """Remove the records of artifacts with faults, and what is changed, so that the next run makes them again.
-
-    Returns
-    -------
-    list of Path
-        What was removed.
-    """
-    removed = []
-    for fault in faults:
-        # Without one of its outputs Snakemake runs the job again, which writes all of them.
-        folder = next((one for one in fault.path.parents if (one / "artifact.json").exists()), None)
-        for path in (fault.path, folder / "artifact.json" if folder else None):
-            if path is not None and path.is_file():
-                path.unlink()
-                removed.append(path)
-    return removed
