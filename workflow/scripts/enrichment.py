@@ -1,9 +1,13 @@
-"""Gene sets over-represented among the selected genes: hypergeometric tests, BH over all sets, matched draws."""
+"""Gene sets over-represented among the selected genes: hypergeometric tests, BH over all sets, matched draws.
+
+With --out FILE.tsv the table alone is written, without a folder of its own.
+"""
 
 import shutil
 import tempfile
 from pathlib import Path
 
+from gcamccl.enrichment import options
 from gcamccl.workflow import job
 
 
@@ -15,9 +19,7 @@ def main():
         " --background union --out high.tsv",
     )
     parser.add_argument("--genes", type=Path, required=True, metavar="FILE", help="selected genes, one symbol a line")
-    parser.add_argument(
-        "--gene-sets", type=Path, required=True, nargs="*", metavar="GMT", help="gene sets, .gmt or .gmt.gz"
-    )
+    options.add_to(parser)
     parser.add_argument(
         "--candidates", type=Path, metavar="FILE", help="snp_gene.tsv of eqtl_filter: the genes that have a locus"
     )
@@ -28,13 +30,6 @@ def main():
     )
     parser.add_argument("--loci", type=Path, metavar="FILE", help="ids of the selected SNPs, one a line: matched draws")
     parser.add_argument("--lengths", type=Path, metavar="FILE", help="genes.tsv of eqtl_filter, for the matched draws")
-    parser.add_argument(
-        "--symbol-updates",
-        type=Path,
-        nargs="*",
-        metavar="FILE",
-        help="outdated symbols (old, new; or HGNC's complete set); default: the shipped table",
-    )
     args = parser.parse_args()
     if args.out.suffix == ".tsv":  # the table alone, without a folder of its own
         table = args.out

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gcamccl.enrichment import options
 from gcamccl.workflow import job
 
 
@@ -14,16 +15,7 @@ def main():
     )
     for group in ("low", "high"):
         parser.add_argument(f"--{group}", type=Path, required=True, metavar="FILE", help=f"genes of the {group} group")
-    parser.add_argument(
-        "--gene-sets", type=Path, required=True, nargs="*", metavar="GMT", help="gene sets, .gmt or .gmt.gz"
-    )
-    parser.add_argument(
-        "--symbol-updates",
-        type=Path,
-        nargs="*",
-        metavar="FILE",
-        help="outdated symbols (old, new; or HGNC's complete set); default: the shipped table",
-    )
+    options.add_to(parser)
     args = parser.parse_args()
     with job.run(args) as run:
         from gcamccl.enrichment import gmt
