@@ -56,7 +56,7 @@ def planned():
             home = f"{RESULTS}/simulate/{artifacts.digest(recipes['simulate'])}"
             people = layout.participants(settings["simulate"], home)
             study = layout.study_files(settings["study"]["chromosomes"], home, has)
-            study |= {"background_genes": None, "symbol_updates": None}
+            study |= {key: settings["study"][key] for key in artifacts.CHOICES}
             study["genotype_files"] = [
                 f"{prefix}{suffix}"
                 for prefix in study["genotypes"]

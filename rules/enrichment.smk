@@ -8,9 +8,7 @@ SYMBOL_UPDATES = [
     *([STUDY.symbol_updates] if STUDY.symbol_updates else []),
 ]
 OWN_BACKGROUND = (
-    [STUDY.background_genes or "study.background_genes"]
-    if CONFIG["enrichment"]["background"] == "file"
-    else []
+    [STUDY.background_genes] if CONFIG["enrichment"]["background"] == "file" else []
 )
 
 
@@ -21,7 +19,7 @@ rule enrichment:
         candidates="<eqtl_filter>/snp_gene.tsv",
         lengths="<eqtl_filter>/genes.tsv",
         gene_sets=STUDY.gene_sets,
-        background=OWN_BACKGROUND if STUDY.background_genes else [],
+        background=OWN_BACKGROUND,
         symbol_updates=SYMBOL_UPDATES,
     output:
         table="<enrichment>/{group}/enrichment.tsv",

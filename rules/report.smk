@@ -84,7 +84,8 @@ rule report:
         "<activation>/curves.tsv",
         files_of("threshold", *THRESHOLD_FILES),
         files_of("enrichment", *(f"{group}/enrichment.tsv" for group in GENE_GROUPS)),
-        files_of("enrichment", "low/unmatched.tsv", "difference/difference.tsv"),
+        files_of("enrichment", *(f"{group}/unmatched.tsv" for group in GENE_GROUPS)),
+        files_of("enrichment", "difference/difference.tsv"),
         truth=[STUDY.truth] if STUDY.truth else [],
     output:
         "<report>/report.html",

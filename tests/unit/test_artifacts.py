@@ -161,3 +161,9 @@ def test_a_tables_content_counts_for_an_atlas_of_ones_own(demo, tmp_path):
     before = keys(other)
     atlas.write_text("roi\tx\ty\tz\n1\t2\t0\t0\n")
     assert changed(before, keys(other))[:2] == ["preprocess", "connectivity"]
+
+
+def test_genes_given_to_a_simulated_study_count_where_they_are_read(demo):
+    other = copy.deepcopy(demo)
+    other["study"]["background_genes"] = "genes.txt"
+    assert changed(keys(demo), keys(other)) == ["enrichment", "report"]

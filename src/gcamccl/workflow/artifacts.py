@@ -11,6 +11,8 @@ from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import sha256
 from gcamccl.workflow.stages import BY_NAME, MODALITIES, taking_part
 
+# Of the study section: what a simulated study, whose other files are made, is given too.
+CHOICES = ("chromosomes", "background_genes", "symbol_updates")
 KEY_DIGITS = 12
 ATLAS = "resources/power264.tsv"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -146,8 +148,7 @@ def recipes(config, participants=None, modalities=MODALITIES):
             "shipped": {name: sha256(path)[:KEY_DIGITS] for name, path in _tables(stage, config).items()},
             "code": code_digest(stage.scripts),
         }
-        if "chromosomes" in stage.study:  # a simulated study's chromosomes are a choice too
-            recipe["study"]["chromosomes"] = config["study"]["chromosomes"]
+        recipe["study"] |= {key: config["study"][key] for key in CHOICES if key in stage.study}
         result[stage.name] = recipe
         keys[stage.name] = digest(recipe)
     return result

@@ -106,9 +106,8 @@ def _across(config):
     if config["threshold"]["method"] not in config["activation"]["methods"]:
         lines.append(f"threshold.method: {config['threshold']['method']} is not among activation.methods")
     study = config["study"]
-    if config["enrichment"]["background"] == "file" and (study["simulated"] or not study["background_genes"]):
-        why = "a simulated study has none" if study["simulated"] else "missing"
-        lines.append(f"study.background_genes: {why}, but enrichment.background is file")
+    if config["enrichment"]["background"] == "file" and not study["background_genes"]:
+        lines.append("study.background_genes: missing, but enrichment.background is file")
     genotyped = study["simulated"] or bool(study["genotypes"]) or "snps" in config["train"]["views"]
     if genotyped:
         lines += impute_files.errors(config["impute"]["method"], study)
