@@ -112,11 +112,13 @@ def _activity(pid):
 
 def _end(process):
     """End a program and those it started; returns what it has said."""
+    children = []
     with contextlib.suppress(psutil.NoSuchProcess):
-        for one in psutil.Process(process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-    process.kill()
+        children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()  # first, or a shell would report its killed child as the last thing that was said
+    for one in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
     try:
         return process.communicate(timeout=POLL_S)[0]
     except subprocess.TimeoutExpired:  # a program of its own that it has let go still holds the pipe
