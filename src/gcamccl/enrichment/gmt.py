@@ -105,9 +105,12 @@ def unmatched(genes, sets):
     DataFrame
         ``gene``, ``maybe``: a symbol of the sets that differs in case or in dots and dashes only, else missing.
     """
-    known = set().union(*(one.genes for one in sets)) if sets else set()
+    foreign = set(genes)
+    for one in sets:
+        foreign -= one.genes
+    known = set().union(*(one.genes for one in sets)) if foreign and sets else set()
     plain = {re.sub(r"[^A-Z0-9]", "", gene.upper()): gene for gene in sorted(known, reverse=True)}
-    rows = [(gene, plain.get(re.sub(r"[^A-Z0-9]", "", gene.upper()))) for gene in sorted(set(genes) - known)]
+    rows = [(gene, plain.get(re.sub(r"[^A-Z0-9]", "", gene.upper()))) for gene in sorted(foreign)]
     return pd.DataFrame(rows, columns=["gene", "maybe"])
 
 
@@ -176,14 +179,14 @@ def read_gmt(path, updates=None):
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
-        columns = [word.strip() for word in line.rstrip("\r\n").split("\t")]
-        if len(columns) < 3 or not any(columns[2:]):
+        columns = [word.strip() for word in line.split("\t", 2)]
+        if len(columns) < 3 or not columns[2]:
             raise InputError(path, f"line {number}: not name, description, genes, separated by tabs", "give a GMT file")
         if not columns[0]:
             raise InputError(path, f"line {number}: the set has no name")
         if first.setdefault(columns[0], number) != number:
             raise InputError(path, f"line {number}: {columns[0]!r} is on line {first[columns[0]]} too", "rename one")
-        genes = frozenset(updates.get(word, word) for word in columns[2:] if word and " " not in word)
+        genes = _symbols(columns[2], updates)
         rows.append((columns[0], columns[1], genes))
     if not rows:
         raise InputError(path, "no gene sets in the file")
@@ -194,6 +197,16 @@ def read_gmt(path, updates=None):
         GeneSet(source, name if times[name] == 1 else f"{name} ({key})", genes)
         for name, (key, _, genes) in zip(names, rows, strict=True)
     ]
+
+
+def _symbols(text, updates):
+    """Genes of a line's third column and those after it, updated."""
+    words = text.split("\t")
+    if " " in text:
+        words = [word for word in map(str.strip, words) if " " not in word]
+    genes = frozenset(words) - {""}
+    # Few sets hold an outdated symbol: asking is cheaper than a look at every gene.
+    return genes if genes.isdisjoint(updates) else frozenset(updates.get(gene, gene) for gene in genes)
 
 
 def read_gene_sets(paths, updates=None):

@@ -129,7 +129,14 @@ def tested(genes, gene_sets, backgrounds, min_size, max_size):
 
 
 def enrichment_table(
-    genes, gene_sets, candidates=None, background="union", min_size=2, max_size=5000, background_genes=None
+    genes,
+    gene_sets,
+    candidates=None,
+    background="union",
+    min_size=2,
+    max_size=5000,
+    background_genes=None,
+    sources=None,
 ):
     """Test the selected genes against the chosen background and, beside it, against the genes with a locus.
 
@@ -149,6 +156,8 @@ def enrichment_table(
         Limits of a set's size within the background.
     background_genes : set of str, optional
         For ``file``.
+    sources : dict, optional
+        `per_source` of the sets, where it is there already.
 
     Returns
     -------
@@ -164,7 +173,7 @@ def enrichment_table(
     """
     if not genes:
         return pd.DataFrame(columns=list(COLUMNS))
-    sources = per_source(gene_sets)
+    sources = per_source(gene_sets) if sources is None else sources
     union = set().union(*sources.values())
     possible = {
         "union": dict.fromkeys(sources, union),
@@ -175,7 +184,8 @@ def enrichment_table(
     if possible[background] is None:
         raise ValueError(f"the genes of the background {background} are not given")
     table = tested(genes, gene_sets, possible[background], min_size, max_size)
-    beside = tested(genes, gene_sets, possible["candidates"] or dict.fromkeys(sources, NOBODY), min_size, max_size)
+    sets_beside = [] if candidates is None else gene_sets
+    beside = tested(genes, sets_beside, possible["candidates"] or dict.fromkeys(sources, NOBODY), min_size, max_size)
     table = table.join(beside[[*BESIDE, "genes"]], rsuffix="_candidates", how="outer")
     table["genes"] = table["genes"].fillna(table["genes_candidates"])
     table["source"] = [gene_sets[i].source for i in table.index]

@@ -118,6 +118,8 @@ def enrich(inputs, settings, say=lambda text: None):
         Numbers of genes and sets, for the record.
     """
     candidates = None if inputs.snp_gene is None else set(inputs.snp_gene["gene"])
+    sources = per_source(inputs.sets)
+    known = set().union(*sources.values())
     table = enrichment_table(
         inputs.genes,
         inputs.sets,
@@ -126,8 +128,8 @@ def enrich(inputs, settings, say=lambda text: None):
         settings["min_set_size"],
         settings["max_set_size"],
         inputs.background_genes,
+        sources,
     )
-    known = set().union(*per_source(inputs.sets).values())
     say(
         f"{len(inputs.genes)} genes selected, {len(inputs.genes & known)} of them in {len(inputs.sets)} sets of "
         f"{len(known)} genes"
