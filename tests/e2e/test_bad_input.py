@@ -40,6 +40,15 @@ def study(project, tmp_path):
     return folder, overlays
 
 
+def keep_few(folder, count):
+    """Only so many people, the one with images among them: what a test does not ask about takes no time."""
+    path = folder / "participants.tsv"
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    kept = table.sort_values("bold", key=lambda column: column == "n/a", kind="stable").head(count)
+    kept.to_csv(path, sep="\t", index=False)
+    return kept
+
+
 def fails(project, overlays, *words, until=None):
     """Run; check the exit status, that the error has all `words`, and that no stage left a half artifact."""
     done = project.snakemake(*(["--until", until] if until else []), overlays=overlays)
@@ -89,13 +98,13 @@ def test_a_study_of_ones_own_files(project, study):
 def test_events_are_inputs_where_the_task_is_regressed_out(project, study):
     folder, overlays = study
     path = folder / "participants.tsv"
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = keep_few(folder, 12)
     (folder / "events.tsv").write_text("onset\tduration\ttrial_type\n20\t40\t0back\n100\t40\t2back\n")
     table["events"] = "events.tsv"
-    table.loc[7, "events"] = "n/a"
+    table.loc[table.index[7], "events"] = "n/a"
     table.to_csv(path, sep="\t", index=False)
     settings = project.overlay("task.yaml", "connectivity: {task_regressors: glover}\n")[1]
-    fails(project, (*overlays(), settings), "1 of 60 have none: sub-008", "the column events", until="connectivity")
+    fails(project, (*overlays(), settings), f"1 of 12 have none: {table['participant_id'].iloc[7]}", "the column events", until="connectivity")
     table["events"] = "events.tsv"
     table.to_csv(path, sep="\t", index=False)
     both = (*overlays(), settings)
@@ -128,6 +137,7 @@ def test_a_missing_file(project, study):
 
 def test_a_3d_scan(project, study):
     folder, overlays = study
+    keep_few(folder, 3)
     path = next((folder.parent / "scans").rglob("*_bold.nii.gz"))
     scan = nib.load(path)
     nib.save(nib.Nifti1Image(np.asarray(scan.dataobj)[..., 0], scan.affine), path)
@@ -137,6 +147,7 @@ def test_a_3d_scan(project, study):
 
 def test_a_truncated_scan(project, study):
     folder, overlays = study
+    keep_few(folder, 3)
     path = next((folder.parent / "scans").rglob("*_bold.nii.gz"))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     fails(project, overlays(), path.name, until="preprocess")
