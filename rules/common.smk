@@ -19,22 +19,21 @@ os.environ.update(
     )
 )
 
-from gcamccl import bids
 from gcamccl.genotype_qc import sources
 from gcamccl.simulate import layout
 from gcamccl.workflow import artifacts, impute_files, modalities, runs
-from gcamccl.workflow.config import check, plain
+from gcamccl.workflow.buckets import buckets, label
+from gcamccl.workflow.config import check, typed
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.stages import NAMES
 from gcamccl.workflow.study import (
-    SCAN_FILES,
     portable,
     read_participants,
     require_events,
     route,
+    scan_folder,
     scan_inputs,
     scan_key,
-    scan_stem,
 )
 
 STARTED = time.time()
@@ -46,7 +45,7 @@ RESULTS = "results"
 def planned():
     """Checked configuration, what the study has, recipes, participants, files; one readable message if input is wrong."""
     try:
-        settings = plain(config)
+        settings = typed(config)
         settings["study"]["simulated"] |= FETCH_ONLY
         check(settings)
         wants_events = settings["connectivity"]["task_regressors"] != "none"
@@ -115,12 +114,16 @@ KEYS = {stage: artifacts.digest(recipe) for stage, recipe in RECIPES.items()}
 CHROMOSOMES = CONFIG["study"]["chromosomes"]
 BY_ID = {row["participant_id"]: row for row in PARTICIPANTS}
 SCANNED = [name for name, row in BY_ID.items() if route(row)]
-SCAN_KEYS = [scan_key(BY_ID[name]) for name in SCANNED]
 # Events tables, where connectivity.task_regressors uses them.
 EVENTS = [BY_ID[name]["events"] for name in SCANNED if BY_ID[name].get("events")]
-SCAN_STEMS = [scan_stem(BY_ID[name]) for name in SCANNED]
-# Names of what preprocess leaves of a person, with the wildcard {stem}.
-SCAN_NAMES = bids.derivatives("{stem}", CONFIG["preprocess"]["atlas"])
+# Jobs of preprocess: name -> "<id>/<scan key>" of its people.
+SCAN_JOBS = {
+    label(folders): folders
+    for folders in (
+        [scan_folder(BY_ID[name]) for name in names]
+        for names in buckets(SCANNED, CONFIG["run"]["people_per_job"])
+    )
+}
 GENOTYPE_FILES = STUDY.genotype_files
 # Known positions of the study, else its reference panel: what genotype_qc compares positions with.
 KNOWN_POSITIONS = STUDY.known_files
@@ -167,8 +170,7 @@ pathvars:
 
 wildcard_constraints:
     participant="[A-Za-z0-9][A-Za-z0-9_-]*",
-    scan="[0-9a-f]{8}",
-    stem="sub-[A-Za-z0-9_-]+?",
+    people="[A-Za-z0-9][A-Za-z0-9_-]*-[0-9a-f]{8}",
     chrom=r"\d+",
     replicates=r"\d+-\d+",
     kind="replicates|halvings",
@@ -220,26 +222,27 @@ def recipe(stage):
 
 
 def scan_files(wildcards):
-    """A person's files as a rule's inputs, with the sidecars that preprocess looks for by itself."""
-    return scan_inputs(BY_ID[wildcards.participant], CONFIG["study"]["simulated"])
-
-
-def scan_arguments(wildcards, input):
-    """The same as options of workflow/scripts/preprocess.py; quoted for the shell."""
-    row = BY_ID[wildcards.participant]
-    words = ["--route", route(row)]
-    for column in SCAN_FILES:
-        if row.get(column):
-            words += [f"--{column.replace('_', '-')}", str(input[column])]
-    if row.get("repetition_time"):
-        words += ["--repetition-time", str(row["repetition_time"])]
-    return shlex.join(words)
+    """Files of a preprocess job's people, with the sidecars that it looks for by itself."""
+    files = []
+    for place in SCAN_JOBS[wildcards.people]:
+        row = BY_ID[place.split("/")[0]]
+        for file in scan_inputs(row, CONFIG["study"]["simulated"]).values():
+            files += file if isinstance(file, list) else [file]
+    return files
 
 
 def scan_memory_mb(wildcards, input, attempt):
     """Memory of a preprocess job, MB: measured 1.1 GB for a scan of 54 MB (.nii.gz), 2.5 GB for one of 220 MB."""
     each = 25 if CONFIG["preprocess"]["write_normalised"] else 10
-    return attempt * max(1500, 800 + each * int(input.size_mb))
+    largest = max(
+        os.path.getsize(file) if os.path.exists(file) else 0 for file in input
+    )
+    return attempt * max(1500, 800 + each * largest // 10**6)
+
+
+def scan_minutes(wildcards, attempt):
+    """Minutes of a preprocess job: measured 1 to 3 for a scan of 231 volumes; what is done outlives the limit."""
+    return attempt * (20 + 10 * len(SCAN_JOBS[wildcards.people]))
 
 
 def genotype_arguments(wildcards):

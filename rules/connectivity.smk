@@ -6,16 +6,7 @@
 
 rule connectivity:
     input:
-        *(
-            expand(
-                f"<preprocess>/{{participant}}/{{scan}}/{SCAN_NAMES[name]}",
-                zip,
-                participant=SCANNED,
-                scan=SCAN_KEYS,
-                stem=SCAN_STEMS,
-            )
-            for name in ("timeseries", "confounds", "quality")
-        ),
+        expand("<preprocess>/jobs/{people}.json", people=SCAN_JOBS),
         EVENTS,
         # ancient: the key says whether the table's people changed, its time stamp does not.
         participants=ancient(STUDY.participants),

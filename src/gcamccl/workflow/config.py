@@ -150,3 +150,23 @@ def stage_defaults(stage, settings=None):
 def plain(config):
     """`config` as plain dicts and lists with no trace of the reader's own types (Snakemake hands over ordered ones)."""
     return json.loads(json.dumps(config))
+
+
+def typed(config):
+    """`config` with numbers where text stands for one, as far as the schema wants a number there.
+
+    Snakemake reads what stands inside braces of ``--config "run={people_per_job: 8}"``, and of a profile's ``config``,
+    as text.
+    """
+    from jsonschema import Draft202012Validator
+
+    config = plain(config)
+    for error in Draft202012Validator(schema()).iter_errors(config):
+        if error.validator == "type" and isinstance(error.instance, str):
+            value = yaml.safe_load(error.instance) if error.instance.strip() else ""
+            if isinstance(value, bool | int | float):
+                place = config
+                for key in list(error.absolute_path)[:-1]:
+                    place = place[key]
+                place[error.absolute_path[-1]] = value
+    return config

@@ -87,8 +87,8 @@ class Job:
         More entries for ``artifact.json``, e.g. ``seed``, ``device``, versions of external programs.
     """
 
-    def __init__(self, args):
-        self.stage, self.out = args.stage, Path(args.out)
+    def __init__(self, args, cpu_before=0.0):
+        self.stage, self.out, self.cpu_before = args.stage, Path(args.out), cpu_before
         self.recipe = json.loads(args.recipe) if args.recipe else None
         if self.recipe:
             artifacts.check_recipe(self.recipe, self.out)
@@ -158,7 +158,6 @@ class Job:
         for package in PACKAGES:
             with contextlib.suppress(metadata.PackageNotFoundError):
                 versions[package] = metadata.version(package)
-        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         write_json(
             self.staging / "artifact.json",
             {
@@ -174,10 +173,20 @@ class Job:
                 **self.facts,
                 "started": self.started.isoformat(timespec="seconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-                "cpu_seconds": round(sum(u.ru_utime + u.ru_stime for u in usage), 2),
-                "peak_rss_mb": round(max(u.ru_maxrss for u in usage) / 1024, 1),
+                "cpu_seconds": round(cpu_seconds() - self.cpu_before, 2),
+                "peak_rss_mb": round(max(usage.ru_maxrss for usage in _usage()) / 1024, 1),
             },
         )
+
+
+def _usage():
+    """What this process and the programs that it started and that have ended have used."""
+    return [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+
+
+def cpu_seconds():
+    """Processor time of this process so far, with the programs that it started."""
+    return sum(usage.ru_utime + usage.ru_stime for usage in _usage())
 
 
 def _digest_of_input(path):
@@ -205,32 +214,47 @@ def git_state():
 
 
 @contextlib.contextmanager
-def run(args):
-    """Run a program's body as a job.
+def errors_as_lines(what):
+    """Turn exceptions into what a person, or the workflow's summary, reads, and into an exit status.
 
-    Yields a `Job`. Outputs appear in their folder, all together, only when the body has ended without error. An
-    `InputError` becomes one line ``ERROR: ...`` on stderr and exit status 2; any other exception prints its
-    traceback, then one ``ERROR:`` line, and exits with status 1.
+    An `InputError` becomes one line ``ERROR: ...`` on stderr and exit status 2; any other exception prints its
+    traceback, then one ``ERROR:`` line that says at `what` it happened, and exits with status 1.
     """
-    job = None
     try:
-        job = Job(args)
-        yield job
-        job.finish()
+        yield
     except InputError as error:
         print(f"ERROR: {error}", file=sys.stderr, flush=True)
         sys.exit(2)
     except Exception as error:
         traceback.print_exc()
-        print(
-            f"ERROR: {args.stage}: {type(error).__name__}: {error}".replace("\n", " "),
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"ERROR: {what}: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr, flush=True)
         sys.exit(1)
-    finally:
-        if job:
-            shutil.rmtree(job.staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def run(args, what=None, cpu_before=0.0):
+    """Run a program's body as a job, with `errors_as_lines`.
+
+    Yields a `Job`. Outputs appear in their folder, all together, only when the body has ended without error.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of `parser`.
+    what : str, optional
+        What is done, for an unforeseen error; default: the stage's name.
+    cpu_before : float
+        Processor time (s) that this process had used for other things, which the record leaves out.
+    """
+    job = None
+    with errors_as_lines(what or args.stage):
+        try:
+            job = Job(args, cpu_before)
+            yield job
+            job.finish()
+        finally:
+            if job:
+                shutil.rmtree(job.staging, ignore_errors=True)
 
 
 def limit_threads(count):

@@ -215,10 +215,18 @@ def failures(results, keys, since):
             if path.stat().st_mtime < since:
                 continue
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            at = max((number for number, line in enumerate(lines) if line.startswith("ERROR: ")), default=None)
-            if at is not None:
-                more = [line for line in lines[at + 1 :] if line.startswith("  ")]
-                rows.append("\n".join(["  " + lines[at], *("  " + line for line in more), f"    log: {path}"]))
+            said = _error_lines(lines)
+            if said:
+                rows.append("\n".join([*("  " + line for line in said), f"    log: {path}"]))
     if not rows:
         return "\nThe run stopped before any job reported an error; see Snakemake's message above."
     return f"\n{len(rows)} job{'s' * (len(rows) > 1)} failed:\n" + "\n".join(rows)
+
+
+def _error_lines(lines):
+    """A log's errors, each with the indented lines after it: a job of several people may have one for each."""
+    found, within = [], False
+    for line in lines:
+        within = line.startswith("ERROR: ") or (within and line.startswith("  "))
+        found += [line] if within else []
+    return found

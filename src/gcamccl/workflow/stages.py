@@ -58,7 +58,7 @@ STAGES = (
     Stage(
         "preprocess",
         "per person: realign, register to MNI152, smooth, ROI time series, scan quality",
-        scripts=("preprocess",),
+        scripts=("preprocess", "preprocess_people"),
         shipped=("resources/power264.tsv",),
         modality="connectivity",
     ),
