@@ -1,15 +1,13 @@
 # Paths and small helpers for the rules; no rules here.
 
 import atexit
+import contextlib
 import json
 import os
-import re
 import shlex
 import sys
 import time
-from glob import glob
 from shutil import which
-from types import SimpleNamespace
 
 # The programs and this file use the package of this checkout, installed or not.
 sys.path.insert(0, f"{workflow.basedir}/src")
@@ -19,21 +17,16 @@ os.environ.update(
     )
 )
 
-from gcamccl.genotype_qc import sources
 from gcamccl.simulate import layout
-from gcamccl.workflow import artifacts, impute_files, modalities, runs
+from gcamccl.workflow import artifacts, impute_files, locks, runs
 from gcamccl.workflow.buckets import buckets, label
-from gcamccl.workflow.config import check, typed
 from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.plan import plan
 from gcamccl.workflow.stages import NAMES
 from gcamccl.workflow.study import (
-    portable,
-    read_participants,
-    require_events,
     route,
     scan_folder,
     scan_inputs,
-    scan_key,
 )
 
 STARTED = time.time()
@@ -42,73 +35,12 @@ FETCH_ONLY = "resources" in sys.argv[1:]
 RESULTS = "results"
 
 
-def planned():
-    """Checked configuration, what the study has, recipes, participants, files; one readable message if input is wrong."""
-    try:
-        settings = typed(config)
-        settings["study"]["simulated"] |= FETCH_ONLY
-        check(settings)
-        wants_events = settings["connectivity"]["task_regressors"] != "none"
-        if settings["study"]["simulated"]:
-            has = modalities.require(settings)
-            recipes = artifacts.recipes(settings, modalities=has)
-            home = f"{RESULTS}/simulate/{artifacts.digest(recipes['simulate'])}"
-            people = layout.participants(settings["simulate"], home)
-            study = layout.study_files(settings["study"]["chromosomes"], home, has)
-            study |= {key: settings["study"][key] for key in artifacts.CHOICES}
-            study["genotype_files"] = [
-                f"{prefix}{suffix}"
-                for prefix in study["genotypes"]
-                for suffix in sources.PLINK1
-            ]
-            study["known_files"] = [
-                study["reference_panel"].format(chrom=chrom)
-                for chrom in study["chromosomes"]
-                if "snps" in has
-            ]
-        else:
-            study = dict(settings["study"], truth=None)
-            people = read_participants(study["participants"], study["score"])
-            has = modalities.require(settings, people)
-            if "snps" in has:
-                impute_files.check(settings["impute"]["method"], study)
-            else:  # nothing reads them then, whether or not they are there
-                study |= dict.fromkeys(layout.GENETIC_FILES) | {"gene_sets": []}
-            for row in people:
-                row["scan"] = scan_key(row)
-                used = wants_events and row["events"]
-                row["events"] = portable(row["events"]) if used else None
-            recipes = artifacts.recipes(settings, people, has)
-            study["genotype_files"] = [
-                str(file)
-                for source in sources.find(study["genotypes"], study["chromosomes"])
-                for file in source.files
-            ]
-            known = study["known_positions"] or study["reference_panel"]
-            study["known_files"] = [
-                str(file)
-                for file in sources.per_chromosome(known, study["chromosomes"])
-            ]
-            study["gtex_eqtl_files"] = sorted(
-                glob(os.path.join(study["gtex_eqtl"] or "", "*signif*pairs*"))
-                if "snps" in has
-                else []
-            )
-        if wants_events:
-            require_events(
-                {
-                    row["participant_id"]: row.get("events")
-                    for row in people
-                    if route(row)
-                },
-                study["participants"],
-            )
-    except InputError as error:
-        sys.exit(f"ERROR: {error}")
-    return settings, has, recipes, people, SimpleNamespace(**study)
-
-
-CONFIG, MODALITIES, RECIPES, PARTICIPANTS, STUDY = planned()
+try:
+    PLAN = plan(config, RESULTS, FETCH_ONLY)
+except InputError as error:
+    sys.exit(f"ERROR: {error}")
+CONFIG, MODALITIES, RECIPES = PLAN.settings, PLAN.modalities, PLAN.recipes
+PARTICIPANTS, STUDY = PLAN.participants, PLAN.study
 # Of the stages that take part: those about a modality that the study lacks do not, and nothing asks for their files.
 KEYS = {stage: artifacts.digest(recipe) for stage, recipe in RECIPES.items()}
 CHROMOSOMES = CONFIG["study"]["chromosomes"]
@@ -387,3 +319,18 @@ def finish_run():
 
 
 atexit.register(finish_run)
+
+
+def take_over():
+    """Release the locks that a killed Snakemake has left here, and note that this one runs."""
+    # A folder that cannot be written to is for Snakemake to complain about.
+    with contextlib.suppress(OSError):
+        if locks.release_stale(".snakemake"):
+            print(
+                "The last run here was killed: its lock is released.", file=sys.stderr
+            )
+        atexit.register(locks.register(".snakemake").unlink, missing_ok=True)
+
+
+if workflow.is_main_process:
+    take_over()

@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   gcamccl diff demo demo_strict --page diff.html
                                    the same as a page: settings, exclusions, results and figures side by side
   gcamccl verify demo              read every file of a run again: is it what its job wrote?
+  gcamccl verify demo --repair     remove what is not; snakemake then makes it again
   gcamccl enrichr --genes results/latest/threshold/genes_confirmed.txt --libraries KEGG_2021_Human --out enrichr.tsv
                                    ask Enrichr's web service
   gcamccl prune                    artifacts that no run refers to
@@ -45,6 +46,9 @@ def build_parser():
     diff.add_argument("--page", type=Path, metavar="FILE", help="write them side by side as an HTML page")
     verify = commands.add_parser("verify", help="read a run's files again and compare them with their records")
     verify.add_argument("run", nargs="?", help="default: the latest")
+    verify.add_argument(
+        "--repair", action="store_true", help="remove what is not, with all made of it; snakemake makes it again"
+    )
     ask = commands.add_parser("enrichr", help="ask Enrichr's web service about genes; they leave the machine")
     ask.add_argument("--genes", type=Path, required=True, metavar="FILE", help="one symbol a line")
     ask.add_argument("--libraries", nargs="+", required=True, metavar="NAME", help="as on Enrichr's page")
@@ -77,8 +81,8 @@ def show_diff(results, first, second):
         print(f"{stage:<14}{what}: {left} -> {right}")
 
 
-def check_files(results, name):
-    """Print what is not as recorded in a run; exit status 1 if anything is not."""
+def check_files(results, name, mend):
+    """Print what is not as recorded in a run, and remove it if `mend`; else exit status 1 if anything is not."""
     from gcamccl.workflow import verify
 
     if name is None:
@@ -90,8 +94,12 @@ def check_files(results, name):
     for fault in faults:
         print(f"{fault.what}: {fault.path}")
     print(f"{name}: {n_files} files, {n_bytes / 1e6:.1f} MB, {len(faults)} not as recorded")
-    if faults:
+    if faults and not mend:
         sys.exit(1)
+    if faults:
+        for folder in verify.repair(results, name, faults):
+            print(f"removed: {folder}")
+        print("start snakemake again: it makes what was removed, and nothing else")
 
 
 def ask_enrichr(genes, libraries, out):
@@ -137,7 +145,7 @@ def main(arguments=None):
             runs.read(args.results, args.run)
             print(runs.where_to_look(args.results, args.run))
         elif args.command == "verify":
-            check_files(args.results, args.run)
+            check_files(args.results, args.run, args.repair)
         elif args.command == "enrichr":
             ask_enrichr(args.genes, args.libraries, args.out)
         elif args.command == "diff":

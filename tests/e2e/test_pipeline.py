@@ -1,6 +1,5 @@
 """The whole workflow on a tiny study: it runs, and it runs again exactly what a change asks for."""
 
-import hashlib
 import json
 import re
 
@@ -24,15 +23,6 @@ AFTER_TRAIN = {
     "report": 1,
 }
 AFTER_THRESHOLD = {"threshold": 1, "enrichment": 3, "enrichment_difference": 1, "report": 1}
-
-
-def digests(folder):
-    """SHA-256 of every result below `folder`; logs and Snakemake's own files left out."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith(("log.txt", "benchmark.tsv")) and "runs" not in path.parts
-    }
 
 
 def test_every_stage_left_its_artifact(project):
@@ -64,12 +54,12 @@ def test_a_second_run_does_nothing(project):
 
 
 def test_a_threshold_setting_reruns_only_what_follows_it(project):
-    before = digests(project.folder / "results")
+    before = project.digests()
     overlays = project.overlay("strict.yaml", "threshold: {max_fraction: 0.5}\n")
     assert project.planned(overlays=overlays) == AFTER_THRESHOLD
     done = project.snakemake(overlays=overlays)
     assert done.returncode == 0, done.stdout[-4000:]
-    after = digests(project.folder / "results")
+    after = project.digests()
     assert {name: after[name] for name in before} == before, "an old artifact was touched"
     assert {name.split("/")[0] for name in set(after) - set(before)} == {"threshold", "enrichment", "report"}
     strict = (project.run / "threshold").resolve()

@@ -1,17 +1,20 @@
 """Verifying a run: every file is read again, and what is not as recorded is named."""
 
+import shutil
+
 import pytest
 
 from gcamccl.cli import main
-from gcamccl.workflow import artifacts, runs, verify
-from gcamccl.workflow.files import sha256, write_json
+from gcamccl.workflow import artifacts, locks, runs, verify
+from gcamccl.workflow.files import read_json, sha256, write_json
 
 
 @pytest.fixture
 def results(tmp_path):
-    """A run with a stage of two jobs and one of one."""
-    keys = {}
-    for stage, jobs in (("preprocess", ("sub-01", "sub-02")), ("threshold", ("",))):
+    """A run with a stage of two jobs and one of one, which has read the first one's files."""
+    tmp_path = tmp_path / "results"
+    keys, inputs = {}, {}
+    for stage, jobs in (("preprocess", ("sub-01", "sub-02")), ("connectivity", ("",))):
         recipe = {"stage": stage, "code": "c"}
         keys[stage] = artifacts.digest(recipe)
         for job in jobs:
@@ -21,7 +24,10 @@ def results(tmp_path):
             (folder / "a.tsv").write_text(f"{stage} {job}")
             (folder / "deep" / "b.npy").write_bytes(b"0" * 5000)
             outputs = {name: sha256(folder / name) for name in ("a.tsv", "deep/b.npy")}
-            write_json(folder / "artifact.json", {"recipe": recipe, "settings": {}, "inputs": {}, "outputs": outputs})
+            record = {"recipe": recipe, "settings": {}, "inputs": inputs, "outputs": outputs}
+            write_json(folder / "artifact.json", record)
+            names = {name: f"results/{(folder / name).relative_to(tmp_path)}" for name in outputs}
+            inputs = inputs | {names[name]: digest for name, digest in outputs.items()}
     runs.link(tmp_path, "one", keys)
     return tmp_path
 
@@ -34,14 +40,14 @@ def test_a_sound_run(results, capsys):
     main(["--results", str(results), "verify"])
     out = capsys.readouterr().out
     assert "one: 6 files, 0.0 MB, 0 not as recorded" in out
-    assert [line.split()[0] for line in out.splitlines()[:2]] == ["preprocess", "threshold"]
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["preprocess", "connectivity"]
 
 
 def test_every_kind_of_fault_is_named(results, capsys):
     (folder_of(results, "preprocess", "sub-01") / "a.tsv").write_text("preprocess sub-0X")  # as long as before
     (folder_of(results, "preprocess", "sub-02") / "deep" / "b.npy").unlink()
-    record = folder_of(results, "threshold") / "artifact.json"
-    write_json(record, {"recipe": {"stage": "threshold", "code": "d"}, "outputs": {}, "settings": {}, "inputs": {}})
+    record = folder_of(results, "connectivity") / "artifact.json"
+    write_json(record, {"recipe": {"stage": "connectivity", "code": "d"}, "outputs": {}, "settings": {}, "inputs": {}})
     *_, faults = verify.verify(results, "one")
     assert [(fault.path.name, fault.what) for fault in faults] == [
         ("a.tsv", verify.CHANGED),
@@ -54,6 +60,54 @@ def test_every_kind_of_fault_is_named(results, capsys):
     assert f"changed: {faults[0].path}" in capsys.readouterr().out
     record.unlink()
     assert verify.verify(results, "one")[2][-1].what == verify.NO_RECORD
+
+
+def damage(results, *, kind):
+    """Do a thing that happens to results; returns the folder that is to go and the number of faults."""
+    first = folder_of(results, "preprocess", "sub-01")
+    if kind == "a job is gone":
+        shutil.rmtree(first)
+        return first, 2
+    if kind == "changed":
+        (first / "a.tsv").write_text("another")
+        return first, 1
+    if kind == "made again, otherwise":
+        (first / "a.tsv").write_text("another")
+        record = read_json(first / "artifact.json")
+        write_json(
+            first / "artifact.json", record | {"outputs": record["outputs"] | {"a.tsv": sha256(first / "a.tsv")}}
+        )
+        return None, 1
+    (first / "artifact.json").unlink()
+    return first, 2
+
+
+@pytest.mark.parametrize("kind", ["a job is gone", "changed", "made again, otherwise", "no record"])
+def test_repair_removes_the_job_at_fault_and_all_after_it(results, capsys, kind):
+    place, n_faults = damage(results, kind=kind)
+    assert len(verify.verify(results, "one")[2]) == n_faults
+    listed = folder_of(results, "preprocess", "jobs")
+    listed.mkdir()
+    (listed / "sub-01.json").write_text("{}")
+    after = folder_of(results, "connectivity")
+    main(["--results", str(results), "verify", "one", "--repair"])
+    assert "start snakemake again" in capsys.readouterr().out
+    assert not after.exists()
+    assert (folder_of(results, "preprocess", "sub-02") / "artifact.json").exists(), "the other job is sound"
+    if place is not None:
+        assert not (place / "artifact.json").exists() and not (place / "a.tsv").exists()
+        assert not list(listed.iterdir()), "nothing says that it is done"
+    assert not runs.read(results, "one")["complete"]
+
+
+def test_nothing_is_removed_beside_a_snakemake_at_work(results, capsys):
+    damage(results, kind="changed")
+    locks.register(results.parent / ".snakemake")
+    with pytest.raises(SystemExit) as stop:
+        main(["--results", str(results), "verify", "one", "--repair"])
+    assert stop.value.code == 2
+    assert "Snakemake is at work here" in capsys.readouterr().err
+    assert folder_of(results, "connectivity").exists()
 
 
 def test_no_run(tmp_path, capsys):

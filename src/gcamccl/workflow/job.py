@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from gcamccl.workflow import artifacts
+from gcamccl.workflow import artifacts, records
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.files import read_json, sha256, write_json
+from gcamccl.workflow.files import sha256, write_json
 
 PARTIAL = ".partial-"
 SURVIVING = ".checkpoint"
@@ -101,18 +101,24 @@ class Job:
         self.staging = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.out))
         self.scratch = self.staging / "scratch"
         self.scratch.mkdir()
-        self.inputs, self.outputs, self.facts = [], [], {}
+        self.inputs, self.outputs, self.facts = {}, [], {}
         self.started, self.clock = datetime.now(UTC), time.monotonic()
 
     def reads(self, *paths):
-        """Note input files for the record (a PLINK prefix counts as its three files); returns the first as a Path."""
+        """Note input files for the record (a PLINK prefix counts as its three files); returns the first as a Path.
+
+        Raises
+        ------
+        InputError
+            No such file; or one that a stage wrote is no longer what that stage wrote.
+        """
         for path in map(Path, paths):
             triple = [path.with_name(path.name + suffix) for suffix in (".bed", ".bim", ".fam")]
             files = triple if not path.exists() and all(f.exists() for f in triple) else [path]
             for file in files:
                 if not file.exists():
                     raise InputError(file, "no such file")
-                self.inputs.append(file)
+                self.inputs[str(file)] = records.digest_of_input(file)
         return Path(paths[0]) if paths else None
 
     def path(self, name):
@@ -165,7 +171,7 @@ class Job:
                 "key": artifacts.digest(self.recipe) if self.recipe else None,
                 "recipe": self.recipe,
                 "settings": self.settings,
-                "inputs": {str(path): _digest_of_input(path) for path in self.inputs},
+                "inputs": self.inputs,
                 "outputs": {str(name): sha256(self.staging / name) for name in self.outputs},
                 "git": git_state(),
                 "versions": versions,
@@ -187,16 +193,6 @@ def _usage():
 def cpu_seconds():
     """Processor time of this process so far, with the programs that it started."""
     return sum(usage.ru_utime + usage.ru_stime for usage in _usage())
-
-
-def _digest_of_input(path):
-    """SHA-256 of an input; one made by a stage is looked up in its record rather than read again."""
-    record = path.parent / "artifact.json"
-    if record.exists():
-        known = read_json(record)["outputs"].get(path.name)
-        if known:
-            return known
-    return sha256(path)
 
 
 def git_state():

@@ -2,15 +2,13 @@
 
 import json
 import os
-import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gcamccl.workflow import records
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, write_json
-
-KEY = re.compile("[0-9a-f]{12}")  # of an artifact
 
 
 def link(results, name, keys):
@@ -92,12 +90,6 @@ def known(results):
     return sorted(path.parent.name for path in (Path(results) / "runs").glob("*/run.json"))
 
 
-def records(results, stage, key):
-    """All ``artifact.json`` of one artifact, by their folder relative to it."""
-    folder = Path(results) / stage / key
-    return {str(path.parent.relative_to(folder)): read_json(path) for path in sorted(folder.rglob("artifact.json"))}
-
-
 def differences(results, first, second):
     """What differs between two runs.
 
@@ -121,7 +113,7 @@ def differences(results, first, second):
                 )
             )
             continue
-        a, b = records(results, stage, one[stage]), records(results, stage, two[stage])
+        a, b = records.all_of(results, stage, one[stage]), records.all_of(results, stage, two[stage])
         if a and b:
             left, right = next(iter(a.values())), next(iter(b.values()))
             rows += _compare(stage, "setting ", left["settings"], right["settings"])
@@ -132,16 +124,14 @@ def differences(results, first, second):
     return rows
 
 
-def _files(records, kind):
+def _files(found, kind):
     """Digest of every input or output of an artifact; inputs made by a stage are named without their key."""
     result = {}
-    for folder, record in records.items():
+    for folder, record in found.items():
         for name, digest in record[kind].items():
             if kind == "inputs":
-                parts = Path(name).parts
-                keys = [place for place, part in enumerate(parts) if KEY.fullmatch(part)]
-                made = keys and keys[-1]  # <stage>/<key>/<file>: not the key, which differs whenever anything does
-                name = "/".join((parts[keys[-1] - 1], *parts[keys[-1] + 1 :]) if made else parts[-2:])
+                made = records.place(name)  # <stage>/<key>/<file>: not the key, which differs whenever anything does
+                name = f"{made[0]}/{made[2]}" if made else "/".join(Path(name).parts[-2:])
             else:
                 name = str(Path(folder) / name)
             result[name] = digest[:12]

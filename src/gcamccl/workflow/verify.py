@@ -1,31 +1,41 @@
 """Are a run's artifacts what their jobs wrote? Every file is read again and compared with its record.
 
-A job's folder without a record is only seen where a whole stage has none: which jobs there should be, the run does not
-say.
+Which jobs a stage should have, the stages after it know: every file of an artifact that a job read must be there, with
+a record, and still be what that job read.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcamccl.workflow import artifacts, runs
+from gcamccl.workflow import artifacts, locks, records, runs
+from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import sha256
+from gcamccl.workflow.stages import BY_NAME
 
 MISSING, CHANGED, NO_RECORD, OTHER_KEY = "missing", "changed", "no record", "made for another key"
+OTHER = "made again with another result than what was made of it"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A file that is not what its record says.
+    """A file that is not what a record says.
 
     Attributes
     ----------
     path : Path
     what : str
-        `MISSING`, `CHANGED`, `NO_RECORD` (a stage without any ``artifact.json``) or `OTHER_KEY`.
+        `MISSING`, `CHANGED`, `NO_RECORD` (of a whole stage, or of a job that a later one read from), `OTHER_KEY` or
+        `OTHER`.
+    stage : str
+    job : Path
+        Folder of the job that wrote it.
     """
 
     path: Path
     what: str
+    stage: str
+    job: Path
 
 
 def verify(results, name, say=lambda text: None):
@@ -50,26 +60,108 @@ def verify(results, name, say=lambda text: None):
     InputError
         No such run, or a record that is not JSON.
     """
+    results, keys = Path(results), runs.read(results, name)["keys"]
     n_files = n_bytes = 0
-    faults = []
-    for stage, key in runs.read(results, name)["keys"].items():
-        folder = Path(results) / stage / key
-        found = runs.records(results, stage, key)
+    faults, known, read = [], {}, {}
+    for stage, key in keys.items():
+        folder = results / stage / key
+        found = records.all_of(results, stage, key)
         if not found:
-            faults.append(Fault(folder, NO_RECORD))
+            faults.append(Fault(folder, NO_RECORD, stage, folder))
         before = n_files
-        for place, record in found.items():
+        for job, record in ((folder / place, record) for place, record in found.items()):
             recipe = record.get("recipe")
             if recipe is not None and artifacts.digest(recipe) != key:
-                faults.append(Fault(folder / place / "artifact.json", OTHER_KEY))
+                faults.append(Fault(job / records.RECORD, OTHER_KEY, stage, job))
             for output, digest in record["outputs"].items():
-                path = folder / place / output
+                path = job / output
+                known[path] = digest
                 n_files += 1
                 if not path.is_file():
-                    faults.append(Fault(path, MISSING))
+                    faults.append(Fault(path, MISSING, stage, job))
                     continue
                 n_bytes += path.stat().st_size
                 if sha256(path) != digest:
-                    faults.append(Fault(path, CHANGED))
+                    faults.append(Fault(path, CHANGED, stage, job))
+            read |= dict.fromkeys(record["inputs"].items(), stage)
         say(f"{stage:<14}{key}  {n_files - before} files")
-    return n_files, n_bytes, faults
+    return n_files, n_bytes, faults + _unlike(results, keys, known, read)
+
+
+def _unlike(results, keys, known, read):
+    """Faults of files that later jobs read: not there, or not what they were then."""
+    faults = {}
+    for file, digest in read:
+        made = records.place(file)
+        if made is None or keys.get(made[0]) != made[1]:
+            continue
+        stage, key, below = made
+        path = results / stage / key / below
+        if path not in known:
+            faults[path] = Fault(path, NO_RECORD, stage, path.parent)
+        elif known[path] != digest:
+            faults[path] = Fault(path, OTHER, stage, path.parent)
+    return list(faults.values())
+
+
+def repair(results, name, faults):
+    """Remove the jobs' files that are not right, and all that was made of them, so that Snakemake makes them again.
+
+    Everything after a faulty stage goes, since Snakemake looks no further back than to the last files that are there;
+    of the stage itself only the jobs at fault.
+
+    Parameters
+    ----------
+    results : Path
+    name : str
+        Of the run.
+    faults : list of Fault
+        As from `verify`.
+
+    Returns
+    -------
+    list of Path
+        Folders removed, or cleared of a job's files.
+
+    Raises
+    ------
+    InputError
+        Snakemake is at work beside it.
+    """
+    results = Path(results)
+    if locks.running(results.parent / ".snakemake"):
+        raise InputError(results, "Snakemake is at work here", "wait for its end, or end it")
+    keys = runs.read(results, name)["keys"]
+    after = _after({fault.stage for fault in faults}, keys)
+    # Before the files: from here on the run is not complete, whatever happens.
+    runs.begin(results, name, keys)
+    removed = [results / stage / keys[stage] for stage in after]
+    for fault in faults:
+        folder = results / fault.stage / keys[fault.stage]
+        if fault.stage in after or fault.what == OTHER:
+            continue
+        removed += [fault.job] if fault.job.exists() else []
+        # A job's files go together, and the lists that say that jobs of several people are done.
+        outputs = records.all_of(results, fault.stage, keys[fault.stage]).get(_below(fault.job, folder), {})
+        written = [fault.job / output for output in outputs.get("outputs", ())]
+        for path in (fault.path, *written, fault.job / records.RECORD, *(folder / "jobs").glob("*.json")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+    for stage in after:
+        shutil.rmtree(results / stage / keys[stage], ignore_errors=True)
+    return sorted(set(removed))
+
+
+def _below(folder, artifact):
+    return str(folder.relative_to(artifact))
+
+
+def _after(stages, keys):
+    """Stages of the run that read from any of `stages`, at first hand or further on."""
+    found = set()
+    for stage in keys:
+        # Of a simulated study every stage's files are made of its first one's.
+        if {*stages, *found} & {*BY_NAME[stage].needs} or ("simulate" in stages and stage != "simulate"):
+            found.add(stage)
+    return [stage for stage in keys if stage in found]

@@ -22,6 +22,7 @@ CLIENTS = ("srun", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", 
 SERVERS = ("munged", "slurmctld", "slurmd")
 READY = ("idle", "mixed", "allocated")
 GPU_DEVICE = "/dev/null"  # SLURM wants a device file to count
+# cred_expire: a job of a node that died waits for so long (usually 120 s) before it starts anew.
 CONFIG = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -30,7 +31,7 @@ SlurmdPort={node_port}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=20
 CryptoType=crypto/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -84,8 +85,7 @@ class Cluster:
 
     def __init__(self, folder, gpus=1):
         self.folder, self.gpus, self.processes = Path(folder).absolute(), gpus, {}
-        path = f"{self.folder}/bin{os.pathsep}{os.environ['PATH']}"
-        self.environment = dict(os.environ, SLURM_CONF=f"{self.folder}/slurm.conf", PATH=path)
+        self.environment = self.inside(os.environ)
 
     def __enter__(self):
         self.start()
@@ -93,6 +93,11 @@ class Cluster:
 
     def __exit__(self, *_):
         self.stop()
+
+    def inside(self, environment):
+        """An environment in which programs find this cluster."""
+        path = f"{self.folder}/bin{os.pathsep}{environment['PATH']}"
+        return dict(environment, SLURM_CONF=f"{self.folder}/slurm.conf", PATH=path)
 
     def start(self):
         """Start its three servers and wait for the node; raises `RuntimeError` with their words if it does not come."""
@@ -151,7 +156,6 @@ class Cluster:
 
         found = []
         for process in psutil.process_iter(["name", "cmdline"]):
-            # A step's manager leaves the daemon's process group but carries the spool folder's node in its name.
             if (process.info["name"] or "").startswith("slurmstepd"):
                 found += [one.pid for one in process.children(recursive=True)] + [process.pid]
         return found

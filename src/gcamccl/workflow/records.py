@@ -1,0 +1,87 @@
+"""Records of jobs, ``artifact.json``: what a job wrote, and whether its files still are what it says."""
+
+import re
+from pathlib import Path
+
+from gcamccl.workflow.errors import InputError
+from gcamccl.workflow.files import read_json, sha256
+from gcamccl.workflow.stages import BY_NAME
+
+KEY = re.compile("[0-9a-f]{12}")  # of an artifact
+RECORD = "artifact.json"
+
+
+def place(path):
+    """Where a file lies among the artifacts.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    tuple of (str, str, str), or None
+        Stage, key and the path below; None: in no artifact.
+    """
+    parts = Path(path).parts
+    at = [number for number, part in enumerate(parts) if _is_artifact(parts[number - 1], part)]
+    return (parts[at[-1] - 1], parts[at[-1]], "/".join(parts[at[-1] + 1 :])) if at else None
+
+
+def record_of(path):
+    """Record of the job that wrote a file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    folder : Path
+        The record's.
+    digest : str
+        SHA-256 that the file should have.
+    Both None: no job did, or its record is not there.
+    """
+    path = Path(path)
+    if place(path) is None:
+        return None, None
+    for folder in path.parents:
+        record = folder / RECORD
+        if record.is_file():
+            digest = read_json(record)["outputs"].get(path.relative_to(folder).as_posix())
+            if digest:
+                return folder, digest
+        if _is_artifact(folder.parent.name, folder.name):
+            break
+    return None, None
+
+
+def _is_artifact(stage, key):
+    """Whether a folder of this name below that one is an artifact."""
+    return stage in BY_NAME and bool(KEY.fullmatch(key))
+
+
+def digest_of_input(path):
+    """SHA-256 of a file that a job is about to read.
+
+    Raises
+    ------
+    InputError
+        A job wrote it, and it has changed since.
+    """
+    digest = sha256(path)
+    folder, expected = record_of(path)
+    if folder is not None and digest != expected:
+        raise InputError(
+            path,
+            f"is not what its job wrote: the SHA-256 in {folder / RECORD} is another",
+            "gcamccl verify RUN --repair removes it with all that was made of it; then start snakemake again",
+        )
+    return digest
+
+
+def all_of(results, stage, key):
+    """All records of one artifact, by their folder relative to it."""
+    folder = Path(results) / stage / key
+    return {str(path.parent.relative_to(folder)): read_json(path) for path in sorted(folder.rglob(RECORD))}
