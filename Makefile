@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: demo test test-fast lint format setup clean help
+.PHONY: demo test test-fast test-slurm lint format setup clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,10 @@ test: setup  ## all tests
 
 test-fast: setup  ## unit tests only
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(CORES) tests/unit
+
+test-slurm: setup  ## the workflow on a SLURM of one node, which is installed (as root) and started for it
+	@envs/install_slurm.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slurm tests/e2e/test_slurm.py
 
 lint: setup  ## ruff, snakefmt, snakemake --lint
 	@$(BIN)/ruff check .

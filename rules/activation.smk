@@ -24,8 +24,8 @@ rule activation:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
         gpu=gpus(),
     params:
         program=program("activation"),
@@ -57,8 +57,8 @@ rule activation_nominate:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
         gpu=gpus(),
     params:
         program=program("activation_nominate"),
@@ -100,8 +100,8 @@ rule activation_checks:
     threads: 1
     resources:
         # Mean maps of two classes, ranked: 1 MB a kind of map and split at 264 ROIs.
-        mem_mb=lambda wildcards, attempt: (1000 + 30 * N_REPLICATES) * attempt,
-        runtime=60,
+        mem_mb=growing(1000 + 30 * N_REPLICATES),
+        runtime=growing(60),
     params:
         program=program("activation_checks"),
         recipe=recipe("activation"),

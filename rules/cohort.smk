@@ -27,8 +27,8 @@ rule cohort:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         program=program("cohort"),
         recipe=recipe("cohort"),

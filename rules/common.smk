@@ -153,6 +153,11 @@ def recipe(stage):
     return lambda wildcards: text
 
 
+def growing(amount):
+    """A job's memory (MB) or time (minutes): so much, twice that when it is tried again, and so on."""
+    return lambda wildcards, attempt: attempt * amount
+
+
 def scan_files(wildcards):
     """Files of a preprocess job's people, with the sidecars that it looks for by itself."""
     files = []
@@ -259,6 +264,11 @@ SLOW_METHODS = ("dt", "rf", "mlp_svm")
 def compare_threads(wildcards):
     """Processes of a compare job."""
     return 4 if wildcards.method in SLOW_METHODS and N_REPLICATES > 100 else 1
+
+
+def compare_memory_mb(wildcards, threads, attempt):
+    """Memory of a compare job, MB: a process 1 GB (measured at 854 people, 264 ROIs), and the table of the replicates."""
+    return attempt * (2000 + 1000 * threads + N_REPLICATES // 15)
 
 
 def train_shards(wildcards):

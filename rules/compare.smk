@@ -18,8 +18,8 @@ rule compare:
     threads: compare_threads
     resources:
         # Predictions of 51 test people take 20 to 40 KB a replicate, twice where they are joined and written.
-        mem_mb=lambda wildcards, threads: 2000 + 1000 * threads + N_REPLICATES // 15,
-        runtime=720,
+        mem_mb=compare_memory_mb,
+        runtime=growing(720),
     params:
         program=program("compare"),
         recipe=recipe("compare"),
@@ -55,8 +55,8 @@ rule compare_table:
     threads: 1
     resources:
         # 29 KB a replicate, twice that for confounds (six sets of features); 3 ms a replicate.
-        mem_mb=1000 + N_REPLICATES // 12,
-        runtime=10 + N_REPLICATES // 4000,
+        mem_mb=growing(1000 + N_REPLICATES // 12),
+        runtime=growing(10 + N_REPLICATES // 4000),
     params:
         program=program("compare_table"),
         recipe=recipe("compare"),

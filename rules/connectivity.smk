@@ -27,8 +27,8 @@ rule connectivity:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         program=program("connectivity"),
         recipe=recipe("connectivity"),

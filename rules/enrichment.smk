@@ -35,8 +35,8 @@ rule enrichment:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         program=program("enrichment"),
         recipe=recipe("enrichment"),
@@ -70,8 +70,8 @@ rule enrichment_difference:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         program=program("enrichment_difference"),
         recipe=recipe("enrichment"),

@@ -42,8 +42,8 @@ rule eqtl_filter:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=60,
+        mem_mb=growing(2500),
+        runtime=growing(60),
     params:
         program=program("eqtl_filter"),
         recipe=recipe("eqtl_filter"),

@@ -39,8 +39,8 @@ rule genotype_qc:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         program=program("genotype_qc"),
         recipe=recipe("genotype_qc"),

@@ -29,7 +29,7 @@ rule impute:
     threads: 1
     resources:
         mem_mb=impute_memory_mb,
-        runtime=240,
+        runtime=growing(240),
     params:
         program=program("impute"),
         recipe=recipe("impute"),

@@ -111,8 +111,9 @@ rule report:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=2000 + N_REPLICATES // 50,  # metrics.tsv has 30 rows a replicate
-        runtime=20,
+        # metrics.tsv has 30 rows a replicate
+        mem_mb=growing(2000 + N_REPLICATES // 50),
+        runtime=growing(20),
     params:
         program=program("report"),
         recipe=recipe("report"),

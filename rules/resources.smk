@@ -13,8 +13,8 @@ rule resources:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=1440,
+        mem_mb=growing(1000),
+        runtime=growing(1440),
     params:
         program=program("resources"),
         folder=CONFIG["resources"]["folder"],

@@ -25,8 +25,8 @@ if CONFIG["study"]["simulated"]:
             "../envs/gcamccl.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=30,
+            mem_mb=growing(2000),
+            runtime=growing(30),
         params:
             program=program("simulate_study"),
             recipe=recipe("simulate"),
@@ -54,8 +54,8 @@ if CONFIG["study"]["simulated"]:
             "../envs/gcamccl.yaml"
         threads: 1
         resources:
-            mem_mb=1500,
-            runtime=15,
+            mem_mb=growing(1500),
+            runtime=growing(15),
         params:
             program=program("simulate_scan"),
             recipe=recipe("simulate"),

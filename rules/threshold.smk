@@ -59,8 +59,8 @@ rule threshold:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         program=program("threshold"),
         recipe=recipe("threshold"),

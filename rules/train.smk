@@ -24,7 +24,7 @@ rule train:
     threads: 1
     resources:
         mem_mb=train_memory_mb,
-        runtime=720,
+        runtime=growing(720),
         gpu=gpus(),
     params:
         program=program("train"),

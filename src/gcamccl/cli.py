@@ -18,6 +18,8 @@ EXAMPLES = """examples:
                                    the same as a page: settings, exclusions, results and figures side by side
   gcamccl verify demo              read every file of a run again: is it what its job wrote?
   gcamccl verify demo --repair     remove what is not; snakemake then makes it again
+  gcamccl export demo --out demo.zip
+                                   report, tables and records as an archive (RO-Crate), without values of people
   gcamccl enrichr --genes results/latest/threshold/genes_confirmed.txt --libraries KEGG_2021_Human --out enrichr.tsv
                                    ask Enrichr's web service
   gcamccl prune                    artifacts that no run refers to
@@ -48,6 +50,15 @@ def build_parser():
     verify.add_argument("run", nargs="?", help="default: the latest")
     verify.add_argument(
         "--repair", action="store_true", help="remove what is not, with all made of it; snakemake makes it again"
+    )
+    export = commands.add_parser("export", help="a run as a portable archive, described as an RO-Crate")
+    export.add_argument("run")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.zip")
+    export.add_argument(
+        "--all",
+        action="store_true",
+        help="every file; without it only records of stages whose files hold genotypes, "
+        "scans or other values of people",
     )
     ask = commands.add_parser("enrichr", help="ask Enrichr's web service about genes; they leave the machine")
     ask.add_argument("--genes", type=Path, required=True, metavar="FILE", help="one symbol a line")
@@ -102,6 +113,14 @@ def check_files(results, name, mend):
         print("start snakemake again: it makes what was removed, and nothing else")
 
 
+def export_run(results, name, out, everything):
+    """Write a run's archive and say how large it is."""
+    from gcamccl.workflow.export import export
+
+    n_files, n_bytes = export(results, name, out, everything, print)
+    print(f"{out}: {n_files} files, {n_bytes / 1e6:.1f} MB before compression, {out.stat().st_size / 1e6:.1f} MB")
+
+
 def ask_enrichr(genes, libraries, out):
     """Write what Enrichr says of the genes of a file."""
     from gcamccl.enrichment import gmt
@@ -146,6 +165,8 @@ def main(arguments=None):
             print(runs.where_to_look(args.results, args.run))
         elif args.command == "verify":
             check_files(args.results, args.run, args.repair)
+        elif args.command == "export":
+            export_run(args.results, args.run, args.out, args.all)
         elif args.command == "enrichr":
             ask_enrichr(args.genes, args.libraries, args.out)
         elif args.command == "diff":

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -50,6 +51,18 @@ class Project:
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def gcamccl(self, *arguments):
+        """Run the command ``gcamccl``; returns the completed process."""
+        code = "from gcamccl.cli import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
             text=True,
             check=False,
         )
@@ -120,3 +133,44 @@ class Project:
     def run(self):
         """Folder of the run's links."""
         return self.folder / "results/runs/tiny"
+
+
+class OwnStudy:
+    """The study that a project has simulated, copied out as somebody's own files.
+
+    Attributes
+    ----------
+    folder : Path
+        Of its participants table.
+    """
+
+    def __init__(self, project, home):
+        self.project = project
+        source = (project.run / "simulate").resolve()
+        home = home / "O'Brien's files"  # spaces and quotes in paths must not matter
+        shutil.copytree(source / "study", home / "study")
+        shutil.copytree(source / "scans", home / "scans")
+        self.folder = home / "study"
+
+    @property
+    def people(self):
+        """Path of the participants table."""
+        return self.folder / "participants.tsv"
+
+    def overlays(self, run=None, more=None, **changes):
+        """Write its configuration; `changes` of its study section, `more` sections. Returns the overlays to use."""
+        folder = self.folder
+        lines = {
+            "simulated": False,
+            "participants": self.people,
+            "genotypes": [str(folder / "genotypes" / name) for name in ("hh610", "hh550", "omni")],
+            "reference_panel": folder / "reference/panel.chr{chrom}.vcf.gz",
+            "genetic_map": folder / "reference/map.chr{chrom}.map",
+            "gtex_eqtl": folder / "gtex/eqtl",
+            "gtex_lookup": folder / "gtex/lookup.txt.gz",
+            "gtex_expression": folder / "gtex/gene_median_tpm.gct.gz",
+            "gene_bodies": folder / "genes/glist-hg19",
+            "gene_sets": [str(folder / "gene_sets/simulated.gmt")],
+        } | changes
+        overlay = {"study": lines} | ({"run": run} if run else {}) | (more or {})
+        return self.project.overlay("study.yaml", json.dumps(overlay, default=str))  # JSON is YAML

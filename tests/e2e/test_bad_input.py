@@ -1,13 +1,13 @@
 """Bad input ends in one clear line, a non-zero exit and no partial artifact."""
 
 import json
-import shutil
 import subprocess
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from project import OwnStudy
 
 pytestmark = pytest.mark.e2e
 
@@ -15,29 +15,8 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def study(project, tmp_path):
     """The tiny study as somebody's own files: (folder, function that writes its configuration overlays)."""
-    source = (project.run / "simulate").resolve()
-    home = tmp_path / "O'Brien's files"  # spaces and quotes in paths must not matter
-    shutil.copytree(source / "study", home / "study")
-    shutil.copytree(source / "scans", home / "scans")
-    folder = home / "study"
-
-    def overlays(run=None, **changes):
-        lines = {
-            "simulated": False,
-            "participants": folder / "participants.tsv",
-            "genotypes": [str(folder / "genotypes" / name) for name in ("hh610", "hh550", "omni")],
-            "reference_panel": folder / "reference/panel.chr{chrom}.vcf.gz",
-            "genetic_map": folder / "reference/map.chr{chrom}.map",
-            "gtex_eqtl": folder / "gtex/eqtl",
-            "gtex_lookup": folder / "gtex/lookup.txt.gz",
-            "gtex_expression": folder / "gtex/gene_median_tpm.gct.gz",
-            "gene_bodies": folder / "genes/glist-hg19",
-            "gene_sets": [str(folder / "gene_sets/simulated.gmt")],
-        } | changes
-        overlay = {"study": lines} | ({"run": run} if run else {})
-        return project.overlay("study.yaml", json.dumps(overlay, default=str))  # JSON is YAML
-
-    return folder, overlays
+    own = OwnStudy(project, tmp_path)
+    return own.folder, own.overlays
 
 
 def keep_few(folder, count):
@@ -59,40 +38,6 @@ def fails(project, overlays, *words, until=None):
     leftovers = list((project.folder / "results").rglob(".partial-*"))
     assert leftovers == []
     return done.stdout
-
-
-def test_a_study_of_ones_own_files(project, study):
-    """Files of one's own, in a folder with an awkward name and with another score column, give the same results."""
-    folder, overlays = study
-    path = folder / "participants.tsv"
-    path.write_text(path.read_text().replace("\tscore\t", "\twrat\t", 1))
-    planned = project.planned(overlays=overlays(score="wrat"))
-    assert "simulate_study" not in planned
-    assert planned["preprocess"] < 10
-    done = project.snakemake(overlays=overlays(score="wrat", run={"name": "own"}))
-    assert done.returncode == 0, done.stdout[-4000:]
-    own = project.folder / "results/runs/own"
-    for name in ("cohort/fc.npy", "cohort/dosage.npy", "cohort/cohort.tsv", "compare/table3.tsv", "threshold/snps.tsv"):
-        assert (own / name).read_bytes() == (project.run / name).read_bytes(), name
-    assert (own / "report/report.html").stat().st_size > 10_000
-    assert not (own / "simulate").exists()
-
-    # A corrected line concerns its person and what looks at everybody; a withdrawn scan is really out.
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    table.loc[20, "repetition_time"] = "2.5"
-    table.to_csv(path, sep="\t", index=False)
-    planned = project.planned(overlays=overlays(score="wrat"))
-    assert (planned["preprocess"], planned["connectivity"]) == (1, 1)
-    assert "genotype_qc" not in planned
-    table.loc[30, ["timeseries", "repetition_time"]] = "n/a"
-    table.to_csv(path, sep="\t", index=False)
-    done = project.snakemake("--until", "connectivity", overlays=overlays(score="wrat"))
-    assert done.returncode == 0, done.stdout[-4000:]
-    made = max((project.folder / "results/connectivity").iterdir(), key=lambda folder: folder.stat().st_mtime)
-    assert "sub-031\tno_scan" in (made / "excluded.tsv").read_text()
-    assert "sub-031" not in (made / "people.tsv").read_text()
-    quality = pd.read_csv(made / "group_bold_qc.tsv", sep="\t").set_index("participant_id")
-    assert quality.loc["sub-021", "repetition_time_s"] == 2.5
 
 
 def test_events_are_inputs_where_the_task_is_regressed_out(project, study):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from gcamccl.workflow import artifacts, records
+from gcamccl.workflow import artifacts, records, watch
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import sha256, write_json
@@ -91,6 +91,7 @@ class Job:
         self.stage, self.out, self.cpu_before = args.stage, Path(args.out), cpu_before
         self.recipe = json.loads(args.recipe) if args.recipe else None
         if self.recipe:
+            watch.end_with_snakemake()
             artifacts.check_recipe(self.recipe, self.out)
             self.settings = self.recipe["settings"]
         else:
