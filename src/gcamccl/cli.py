@@ -60,6 +60,7 @@ def build_parser():
         help="every file; without it only records of stages whose files hold genotypes, "
         "scans or other values of people",
     )
+    export.add_argument("--license", metavar="TEXT", help="terms under which others may use it: a URL or words")
     ask = commands.add_parser("enrichr", help="ask Enrichr's web service about genes; they leave the machine")
     ask.add_argument("--genes", type=Path, required=True, metavar="FILE", help="one symbol a line")
     ask.add_argument("--libraries", nargs="+", required=True, metavar="NAME", help="as on Enrichr's page")
@@ -113,11 +114,11 @@ def check_files(results, name, mend):
         print("start snakemake again: it makes what was removed, and nothing else")
 
 
-def export_run(results, name, out, everything):
+def export_run(results, name, out, everything, license):
     """Write a run's archive and say how large it is."""
     from gcamccl.workflow.export import export
 
-    n_files, n_bytes = export(results, name, out, everything, print)
+    n_files, n_bytes = export(results, name, out, everything, license, print)
     print(f"{out}: {n_files} files, {n_bytes / 1e6:.1f} MB before compression, {out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -166,7 +167,7 @@ def main(arguments=None):
         elif args.command == "verify":
             check_files(args.results, args.run, args.repair)
         elif args.command == "export":
-            export_run(args.results, args.run, args.out, args.all)
+            export_run(args.results, args.run, args.out, args.all, args.license)
         elif args.command == "enrichr":
             ask_enrichr(args.genes, args.libraries, args.out)
         elif args.command == "diff":

@@ -53,8 +53,9 @@ def test_a_run_through_three_failures(project, cluster):
     assert not project.working("preprocess_people")
     cluster.start_node()
 
-    checkpoints = project.folder / "results/train"
-    project.wait_for(lambda: project.working("train") and list(checkpoints.rglob(".checkpoint/*")), 6 * MINUTE)
+    trained = project.folder / "results/train"
+    kept = ".checkpoint/training.safetensors"
+    project.wait_for(lambda: project.working("train") and list(trained.rglob(kept)), 6 * MINUTE)
     asked = cluster.ask("scontrol", "show", "jobs")
     assert "TresPerJob=gres:gpu:1" in asked, f"a training asks for a GPU: {asked}"
     for process in project.working("train"):
@@ -66,8 +67,8 @@ def test_a_run_through_three_failures(project, cluster):
     snakemake = project.start(*PROFILE, overlays=OVERLAYS, environment=environment)
     assert snakemake.wait(10 * MINUTE) == 0, project.said[-4000:]
 
-    logs = [path.read_text() for path in checkpoints.rglob("log.txt")]
-    assert any("checkpoint" in text for text in logs), logs
+    logs = [path.read_text() for path in trained.rglob("log.txt")]
+    assert any("going on from a checkpoint" in text for text in logs), logs
     assert "its lock is released" in project.said
     assert not list((project.folder / "results").rglob(".partial-*"))
     again = project.start(*PROFILE, overlays=OVERLAYS, environment=environment)

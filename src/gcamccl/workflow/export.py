@@ -33,7 +33,7 @@ Records name participants and the paths of their files.
 """
 
 
-def export(results, name, out, everything=False, say=lambda text: None):
+def export(results, name, out, everything=False, license=None, say=lambda text: None):
     """Write the archive.
 
     Parameters
@@ -45,6 +45,8 @@ def export(results, name, out, everything=False, say=lambda text: None):
         ``.zip``, not there yet.
     everything : bool
         Files of all stages, values of people among them.
+    license : str, optional
+        Under which terms others may use it: a URL or words.
     say : callable
         Takes a line of progress.
 
@@ -65,7 +67,7 @@ def export(results, name, out, everything=False, say=lambda text: None):
         raise InputError(name, "this run is not complete", "finish it first")
     if out.exists() or out.suffix != ".zip":
         raise InputError(out, "exists already" if out.exists() else "does not end in .zip", "name another file")
-    crate = ROCrate(gen_preview=False)
+    crate = ROCrate(gen_preview=False, version="1.1")  # on which the profile is built
     crate.name, crate.datePublished = f"gCAM-CCL run {name}", datetime.now(UTC)
     crate.description = "Imaging genetics: groups told apart by functional connectivity and SNPs, and what they rest on"
     crate.root_dataset["conformsTo"] = {"@id": PROFILE}
@@ -73,6 +75,7 @@ def export(results, name, out, everything=False, say=lambda text: None):
         total = [0, 0]
         settings = {}
         _add_program(crate)
+        _add_license(crate, license)
         for stage, key in run["keys"].items():
             settings |= _add_stage(crate, results / stage / key, stage, everything or stage in SHARED, total)
             say(f"{stage:<14}{key}")
@@ -94,6 +97,16 @@ def _add_program(crate):
     crate.add(ContextEntity(crate, PROFILE, properties={"@type": "CreativeWork", "name": "Process Run Crate"}))
 
 
+def _add_license(crate, license):
+    """The terms of use, which a crate must state; that there are none is a statement, too."""
+    from rocrate.model.contextentity import ContextEntity
+
+    name = license or "None stated: ask who exported this run"
+    place = license if license and "://" in license else "#license"
+    facts = {"@type": "CreativeWork", "name": name, "description": "Terms of use of this run's files"}
+    crate.root_dataset["license"] = crate.add(ContextEntity(crate, place, properties=facts))
+
+
 def _add_stage(crate, folder, stage, whole, total):
     """A stage's jobs: their records, and their files where the stage goes along whole; returns its settings."""
     found = records.all_of(folder.parents[1], stage, folder.name)
@@ -106,7 +119,8 @@ def _add_stage(crate, folder, stage, whole, total):
                 if sha256(job / output) != digest:
                     raise InputError(job / output, "is not what its job wrote", "gcamccl verify RUN says more")
                 written.append(_add_file(crate, job / output, below / output, digest, total))
-        _add_file(crate, job / records.RECORD, below / records.RECORD, sha256(job / records.RECORD), total)
+        kept = job / records.RECORD
+        written.append(_add_file(crate, kept, below / records.RECORD, sha256(kept), total))
         _add_action(crate, stage, below, record, written)
     return {stage: next(iter(found.values()))["settings"]} if found else {}
 
@@ -115,9 +129,13 @@ def _add_file(crate, path, to, digest, total):
     """A file with its digest; returns its entity."""
     total[0] += 1
     total[1] += path.stat().st_size
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    facts = {"name": to.name, "contentSize": str(path.stat().st_size), "encodingFormat": kind, "sha256": digest}
+    facts = {"name": to.name, "contentSize": str(path.stat().st_size), "sha256": digest}
+    facts["encodingFormat"] = _kind(path.name)
     return crate.add_file(path, to.as_posix(), properties=facts)
+
+
+def _kind(name):
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _add_text(crate, scratch, name, text, kind):
@@ -134,7 +152,7 @@ def _add_action(crate, stage, below, record, written):
         made = records.place(path)
         inside = crate.dereference(f"{made[0]}/{made[2]}") if made else None
         name = f"{made[0]}/{made[2]}" if made else Path(path).name
-        facts = {"@type": "File", "name": name, "sha256": digest}
+        facts = {"@type": "File", "name": name, "sha256": digest, "encodingFormat": _kind(name)}
         read.append(inside or crate.add(ContextEntity(crate, f"#sha256-{digest}", properties=facts)))
     facts = {
         "@type": "CreateAction",
@@ -145,5 +163,8 @@ def _add_action(crate, stage, below, record, written):
     }
     action = crate.add(ContextEntity(crate, f"#job-{below.as_posix().replace('/', '-')}", properties=facts))
     action["instrument"] = crate.dereference(PROGRAM)
-    action["object"], action["result"] = read, written
+    # One value stands by itself, not in a list (RO-Crate 1.1, JSON-LD).
+    for role, files in (("object", read), ("result", written)):
+        if files:
+            action[role] = files[0] if len(files) == 1 else files
     crate.root_dataset.append_to("mentions", action)
