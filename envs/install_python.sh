@@ -8,15 +8,21 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
   echo "ERROR: $python is missing or older than Python 3.11; name another: make PYTHON=/path/to/python3.11" >&2
   exit 1
 fi
+version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+lacking=()
 # Debian and Ubuntu ship venv and pip's bootstrap in a package of their own.
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-  version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+"$python" -c 'import ensurepip, venv' 2>/dev/null || lacking+=("$version-venv")
+# pandas-plink has no wheel: it is compiled.
+command -v gcc >/dev/null 2>&1 || command -v cc >/dev/null 2>&1 || lacking+=(gcc libc6-dev)
+header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+[ -e "$header" ] || lacking+=("$version-dev")
+if [ ${#lacking[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    echo "Installing $version-venv with apt-get ..."
+    echo "Installing ${lacking[*]} with apt-get ..."
     apt-get update -qq >/dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$version-venv" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${lacking[@]}" >/dev/null
   else
-    echo "ERROR: $python has no venv module; on Debian or Ubuntu: sudo apt-get install $version-venv" >&2
+    echo "ERROR: lacking on this machine; on Debian or Ubuntu: sudo apt-get install ${lacking[*]}" >&2
     exit 1
   fi
 fi

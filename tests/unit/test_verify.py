@@ -15,7 +15,7 @@ def results(tmp_path):
     tmp_path = tmp_path / "results"
     keys, inputs = {}, {}
     for stage, jobs in (("preprocess", ("sub-01", "sub-02")), ("connectivity", ("",))):
-        recipe = {"stage": stage, "code": "c"}
+        recipe = {"stage": stage, "code": "c", "upstream": dict(keys)}
         keys[stage] = artifacts.digest(recipe)
         for job in jobs:
             folder = tmp_path / stage / keys[stage] / job
@@ -47,7 +47,8 @@ def test_every_kind_of_fault_is_named(results, capsys):
     (folder_of(results, "preprocess", "sub-01") / "a.tsv").write_text("preprocess sub-0X")  # as long as before
     (folder_of(results, "preprocess", "sub-02") / "deep" / "b.npy").unlink()
     record = folder_of(results, "connectivity") / "artifact.json"
-    write_json(record, {"recipe": {"stage": "connectivity", "code": "d"}, "outputs": {}, "settings": {}, "inputs": {}})
+    recipe = {"stage": "connectivity", "code": "d", "upstream": {}}
+    write_json(record, {"recipe": recipe, "outputs": {}, "settings": {}, "inputs": {}})
     *_, faults = verify.verify(results, "one")
     assert [(fault.path.name, fault.what) for fault in faults] == [
         ("a.tsv", verify.CHANGED),
@@ -90,9 +91,20 @@ def test_repair_removes_the_job_at_fault_and_all_after_it(results, capsys, kind)
     listed.mkdir()
     (listed / "sub-01.json").write_text("{}")
     after = folder_of(results, "connectivity")
+    # Made of it under a name that has other settings now, and one made of that; and one of something else.
+    faulty = listed.parent.name
+    before, later, other = (results / "connectivity" / (letter * 12) for letter in "abc")
+    for folder, recipe in (
+        (before, {"upstream": {"preprocess": faulty}}),
+        (results / "cohort" / later.name, {"upstream": {"connectivity": before.name}}),
+        (other, {"upstream": {"preprocess": "f" * 12}}),
+    ):
+        folder.mkdir(parents=True)
+        write_json(folder / "artifact.json", {"recipe": recipe})
     main(["--results", str(results), "verify", "one", "--repair"])
     assert "start snakemake again" in capsys.readouterr().out
-    assert not after.exists()
+    assert not after.exists() and not before.exists() and not (results / "cohort" / later.name).exists()
+    assert other.exists()
     assert (folder_of(results, "preprocess", "sub-02") / "artifact.json").exists(), "the other job is sound"
     if place is not None:
         assert not (place / "artifact.json").exists() and not (place / "a.tsv").exists()

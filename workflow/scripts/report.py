@@ -31,9 +31,13 @@ def main():
     with job.run(args) as run:
         from gcamccl.report.build import build
         from gcamccl.report.collect import collect, inputs
+        from gcamccl.report.pseudonyms import pseudonymise
 
         results = collect({stage: getattr(args, stage) for stage in stages}, args.truth)
         run.reads(*inputs(results), *([args.truth] if args.truth else []))
+        if run.settings["pseudonyms"]:
+            pseudonymise(results, run.settings["pseudonyms"])
+            run.say(f"ids are replaced; {run.settings['pseudonyms']} says by what")
         run.say("artifacts read")
         build(results, run.settings["title"], run.path, run.say)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gcamccl.workflow import artifacts, locks, records, runs
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.files import sha256
+from gcamccl.workflow.files import read_json, sha256
 from gcamccl.workflow.stages import BY_NAME
 
 MISSING, CHANGED, NO_RECORD, OTHER_KEY = "missing", "changed", "no record", "made for another key"
@@ -107,8 +107,8 @@ def _unlike(results, keys, known, read):
 def repair(results, name, faults):
     """Remove the jobs' files that are not right, and all that was made of them, so that Snakemake makes them again.
 
-    Everything after a faulty stage goes, since Snakemake looks no further back than to the last files that are there;
-    of the stage itself only the jobs at fault.
+    Whatever was made of a faulty artifact goes, of other runs and of earlier settings too, since Snakemake looks no
+    further back than to the last files that are there; of the artifact itself only the jobs at fault.
 
     Parameters
     ----------
@@ -132,36 +132,42 @@ def repair(results, name, faults):
     if locks.running(results.parent / ".snakemake"):
         raise InputError(results, "Snakemake is at work here", "wait for its end, or end it")
     keys = runs.read(results, name)["keys"]
-    after = _after({fault.stage for fault in faults}, keys)
-    # Before the files: from here on the run is not complete, whatever happens.
-    runs.begin(results, name, keys)
-    removed = [results / stage / keys[stage] for stage in after]
+    after = _made_of(results, {(fault.stage, keys[fault.stage]) for fault in faults})
+    for other in runs.known(results):
+        own = runs.read(results, other)["keys"]
+        # Before the files: from here on these runs are not complete, whatever happens.
+        if other == name or {*own.items()} & after:
+            runs.begin(results, other, own)
+    removed = [results / stage / key for stage, key in after]
     for fault in faults:
-        folder = results / fault.stage / keys[fault.stage]
-        if fault.stage in after or fault.what == OTHER:
+        if (fault.stage, keys[fault.stage]) in after or fault.what == OTHER:
             continue
         removed += [fault.job] if fault.job.exists() else []
-        # A job's files go together, and the lists that say that jobs of several people are done.
-        outputs = records.all_of(results, fault.stage, keys[fault.stage]).get(_below(fault.job, folder), {})
-        written = [fault.job / output for output in outputs.get("outputs", ())]
-        for path in (fault.path, *written, fault.job / records.RECORD, *(folder / "jobs").glob("*.json")):
-            if path.is_dir():
-                shutil.rmtree(path)
-            path.unlink(missing_ok=True)
-    for stage in after:
-        shutil.rmtree(results / stage / keys[stage], ignore_errors=True)
+        _clear(results, fault, keys[fault.stage])
+    for stage, key in after:
+        shutil.rmtree(results / stage / key, ignore_errors=True)
     return sorted(set(removed))
 
 
-def _below(folder, artifact):
-    return str(folder.relative_to(artifact))
+def _clear(results, fault, key):
+    """Remove a job's files, which go together, and the lists that say that jobs of several people are done."""
+    artifact = results / fault.stage / key
+    record = records.all_of(results, fault.stage, key).get(str(fault.job.relative_to(artifact)), {})
+    written = [fault.job / output for output in record.get("outputs", ())]
+    for path in (fault.path, *written, fault.job / records.RECORD, *(artifact / "jobs").glob("*.json")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
 
 
-def _after(stages, keys):
-    """Stages of the run that read from any of `stages`, at first hand or further on."""
+def _made_of(results, faulty):
+    """Artifacts, as (stage, key), that were made of any of `faulty`, at first hand or further on, by their recipes."""
+    upstream = {}
+    for folder in results.glob("*/*"):
+        if folder.parent.name in BY_NAME and not folder.is_symlink():
+            recipe = next((read_json(path).get("recipe") for path in folder.rglob(records.RECORD)), None)
+            upstream[folder.parent.name, folder.name] = {*recipe["upstream"].items()} if recipe else set()
     found = set()
-    for stage in keys:
-        # Of a simulated study every stage's files are made of its first one's.
-        if {*stages, *found} & {*BY_NAME[stage].needs} or ("simulate" in stages and stage != "simulate"):
-            found.add(stage)
-    return [stage for stage in keys if stage in found]
+    while more := {one for one, above in upstream.items() if above & (faulty | found)} - found:
+        found |= more
+    return found
