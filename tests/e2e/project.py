@@ -147,7 +147,7 @@ class OwnStudy:
     def __init__(self, project, home):
         self.project = project
         source = (project.run / "simulate").resolve()
-        home = home / "O'Brien's files"  # spaces and quotes in paths must not matter
+        home = home / "O'Brien's $(touch pwned) & `touch pwned`; files"  # what is in a path must not matter
         shutil.copytree(source / "study", home / "study")
         shutil.copytree(source / "scans", home / "scans")
         self.folder = home / "study"

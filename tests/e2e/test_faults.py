@@ -71,7 +71,8 @@ def test_jobs_and_snakemakes_that_are_killed(project, training):
 
 
 def test_a_damaged_artifact_is_refused_found_and_made_again(project):
-    before = project.digests()
+    of_run = tuple(f"{link.name}/{link.resolve().name}/" for link in project.run.iterdir() if link.is_symlink())
+    before = {name: digest for name, digest in project.digests().items() if name.startswith(of_run)}
     path = (project.run / "cohort/dosage.npy").resolve()
     times, content = path.stat(), path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

@@ -84,6 +84,7 @@ def test_a_study_of_ones_own_files(project, own):
         assert (run / name).read_bytes() == (project.run / name).read_bytes(), name
     assert (run / "report/report.html").stat().st_size > 10_000
     assert not (run / "simulate").exists()
+    assert not list(project.folder.rglob("pwned*")), "nothing in a path was run as a command"
 
 
 @pytest.mark.parametrize(("more", "expected"), SETTINGS, ids=[next(iter(more)) for more, _ in SETTINGS])
