@@ -17,6 +17,8 @@ os.environ.update(
     )
 )
 
+from snakemake.exceptions import WorkflowError
+
 from gcamccl.simulate import layout
 from gcamccl.workflow import artifacts, impute_files, locks, runs
 from gcamccl.workflow.buckets import buckets, label
@@ -294,8 +296,13 @@ FAILED = []
 
 def begin_run():
     """Note the run, so that gcamccl prune leaves its artifacts alone."""
-    if not FETCH_ONLY:
+    if FETCH_ONLY:
+        return
+    try:
         runs.begin(RESULTS, CONFIG["run"]["name"], KEYS)
+    except OSError as error:
+        text = f"ERROR: {RESULTS}: cannot be written to ({error.strerror})"
+        raise WorkflowError(text) from None
 
 
 def explain_failure():
