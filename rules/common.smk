@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -299,6 +300,7 @@ def begin_run():
     if FETCH_ONLY:
         return
     try:
+        locks.register(".snakemake", workflow.executor_plugin.name)
         runs.begin(RESULTS, CONFIG["run"]["name"], KEYS)
     except OSError as error:
         text = f"ERROR: {RESULTS}: cannot be written to ({error.strerror})"
@@ -338,16 +340,26 @@ def finish_run():
 atexit.register(finish_run)
 
 
+# Options of runs that execute nothing: they neither lock nor take over.
+LOOKS_ONLY = re.compile(
+    r"-[a-zA-Z]*[nSDl]|--(dry-?run|unlock|lint|report|(detailed-)?summary|list.*|.*dag|.*graph.*|touch|cleanup.*)"
+)
+
+
 def take_over():
     """Release the locks that a killed Snakemake has left here, and note that this one runs."""
     # A folder that cannot be written to is for Snakemake to complain about.
     with contextlib.suppress(OSError):
-        if locks.release_stale(".snakemake"):
+        cancelled = locks.release_stale(".snakemake")
+        if cancelled is not None:
             print(
                 "The last run here was killed: its lock is released.", file=sys.stderr
             )
-        atexit.register(locks.register(".snakemake").unlink, missing_ok=True)
+        if cancelled:
+            print(f"Its jobs are cancelled: {' '.join(cancelled)}", file=sys.stderr)
+        note = locks.register(".snakemake")
+        atexit.register(note.unlink, missing_ok=True)
 
 
-if workflow.is_main_process:
+if workflow.is_main_process and not any(map(LOOKS_ONLY.fullmatch, sys.argv[1:])):
     take_over()

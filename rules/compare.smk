@@ -19,7 +19,7 @@ rule compare:
     resources:
         # Predictions of 51 test people take 20 to 40 KB a replicate, twice where they are joined and written.
         mem_mb=compare_memory_mb,
-        runtime=growing(720),
+        runtime=720,
     params:
         program=program("compare"),
         recipe=recipe("compare"),

@@ -24,7 +24,7 @@ rule train:
     threads: 1
     resources:
         mem_mb=train_memory_mb,
-        runtime=growing(720),
+        runtime=720,  # a further try goes on from the checkpoint
         gpu=gpus(),
     params:
         program=program("train"),

@@ -19,7 +19,7 @@ EXAMPLES = """examples:
   gcamccl verify demo              read every file of a run again: is it what its job wrote?
   gcamccl verify demo --repair     remove what is not; snakemake then makes it again
   gcamccl export demo --out demo.zip
-                                   report, tables and records as an archive (RO-Crate), without values of people
+                                   report, tables and records as an archive (RO-Crate)
   gcamccl enrichr --genes results/latest/threshold/genes_confirmed.txt --libraries KEGG_2021_Human --out enrichr.tsv
                                    ask Enrichr's web service
   gcamccl prune                    artifacts that no run refers to
@@ -57,8 +57,7 @@ def build_parser():
     export.add_argument(
         "--all",
         action="store_true",
-        help="every file; without it only records of stages whose files hold genotypes, "
-        "scans or other values of people",
+        help="every file; without it only records of stages whose files hold genotypes, scans or predictions of people",
     )
     export.add_argument("--license", metavar="TEXT", help="terms under which others may use it: a URL or words")
     ask = commands.add_parser("enrichr", help="ask Enrichr's web service about genes; they leave the machine")

@@ -118,6 +118,7 @@ def test_a_scan_that_is_replaced(project, own):
         assert planned["preprocess"] == 1
         done = project.snakemake("--until", "preprocess", overlays=settings(own))
         assert done.returncode == 0, done.stdout[-3000:]
+        assert stages(project.planned(overlays=settings(own))) == AFTER_PREPROCESS.removeprefix("preprocess ")
         logs = (project.run.parent / "own/preprocess/jobs").glob("*_log.txt")
         said = max(logs, key=lambda log: log.stat().st_mtime).read_text()
         assert said.count(": done before") == said.count(" of ") - 1

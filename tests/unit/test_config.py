@@ -134,3 +134,18 @@ def test_numbers_in_yaml_and_json(tmp_path):
     (tmp_path / "b.json").write_text('{"epochs": 3,}')
     with pytest.raises(InputError, match=r"b\.json: line 1, column"):
         config.stage_defaults("train", tmp_path / "b.json")
+
+
+def test_text_of_the_command_line_is_what_it_stands_for():
+    """Snakemake reads --config "run={...}" as text; words that are no numbers stay what they are, and never crash."""
+    given = {"people_per_job": "8", "replicates_at_once": "4", "device": "cpu", "name": "7"}
+    own = config.merge(config.read_yaml(config.PAPER), {"study": {"simulated": True}, "run": given})
+    more = {"train": {"learning_rate": "1e-4"}, "threshold": {"covariates": "*"}, "report": {"pseudonyms": "null"}}
+    own = config.merge(own, more)
+    told = config.typed(own)
+    run = told["run"]
+    assert (run["people_per_job"], run["replicates_at_once"], run["name"]) == (8, 4, "7")
+    assert told["train"]["learning_rate"] == 1e-4
+    assert told["report"]["pseudonyms"] is None
+    assert told["threshold"]["covariates"] == "*"
+    assert any("threshold.covariates" in line for line in config.errors(told))

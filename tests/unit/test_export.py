@@ -11,8 +11,18 @@ from gcamccl.workflow import runs
 from gcamccl.workflow.config import PAPER, errors, merge, read_yaml
 from gcamccl.workflow.files import sha256, write_json
 
-KEYS = {"cohort": "c" * 12, "threshold": "d" * 12, "report": "e" * 12}
-FILES = {"cohort": ["cohort.tsv"], "threshold": ["edges.tsv", "deep/more.tsv"], "report": ["report.html"]}
+KEYS = {"cohort": "c" * 12, "compare": "f" * 12, "threshold": "d" * 12, "report": "e" * 12}
+FILES = {
+    "cohort": ["cohort.tsv"],
+    "compare": ["table3.tsv", "svm/predictions.parquet"],
+    "threshold": ["edges.tsv", "deep/more.tsv"],
+    "report": ["report.html"],
+}
+    "cohort": ["cohort.tsv"],
+    "compare": ["table3.tsv", "svm/predictions.parquet"],
+    "threshold": ["edges.tsv", "deep/more.tsv"],
+    "report": ["report.html"],
+}
 
 
 @pytest.fixture
@@ -48,9 +58,10 @@ def exported(results, tmp_path, *options):
 
 def test_what_is_in_it(results, tmp_path, capsys):
     folder, names = exported(results, tmp_path)
-    assert "cohort/cohort.tsv" not in names, "people's values stay"
+    assert not {"cohort/cohort.tsv", "compare/svm/predictions.parquet"} & names, "people's values stay"
     assert names == {
         *("ro-crate-metadata.json", "README.txt", "settings.yaml", "cohort/artifact.json", "report/report.html"),
+        *("compare/artifact.json", "compare/table3.tsv"),
         *("threshold/artifact.json", "threshold/edges.tsv", "threshold/deep/more.tsv", "report/artifact.json"),
     }
     assert (folder / "threshold/deep/more.tsv").read_text() == "threshold deep/more.tsv"
@@ -58,12 +69,12 @@ def test_what_is_in_it(results, tmp_path, capsys):
         errors(merge(merge(read_yaml(PAPER), {"study": {"simulated": True}}), read_yaml(folder / "settings.yaml")))
         == []
     )
-    assert "6 files" in capsys.readouterr().out
+    assert "8 files" in capsys.readouterr().out
 
 
 def test_everything(results, tmp_path):
     _, names = exported(results, tmp_path, "--all")
-    assert "cohort/cohort.tsv" in names
+    assert {"cohort/cohort.tsv", "compare/svm/predictions.parquet"} <= names
 
 
 def test_the_description(results, tmp_path):
@@ -80,7 +91,9 @@ def test_the_description(results, tmp_path):
     assert {entity.id for entity in jobs["report"]["object"]} == {"threshold/edges.tsv", "threshold/deep/more.tsv"}
     assert {entity.id for entity in jobs["report"]["result"]} == {"report/report.html", "report/artifact.json"}
     assert jobs["cohort"]["object"]["sha256"] == "0" * 64
-    assert jobs["threshold"]["object"]["name"] == "cohort/cohort.tsv", "not in the archive, but named"
+    read = {entity["name"]: entity.id for entity in jobs["threshold"]["object"]}
+    assert read["table3.tsv"] == "compare/table3.tsv"
+    assert read["compare/svm/predictions.parquet"].startswith("#sha256-"), "not in the archive, but named"
     for name in names & {"threshold/edges.tsv", "report/report.html"}:
         assert crate.dereference(name)["sha256"] == sha256(folder / name)
     graph = json.loads((folder / "ro-crate-metadata.json").read_text())

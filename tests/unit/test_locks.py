@@ -1,10 +1,10 @@
 """Locks of a killed Snakemake are released, those of a living one are not."""
 
 import os
-import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from gcamccl.workflow import locks
@@ -26,37 +26,77 @@ def left_by_a_killed_process(folder):
 def test_of_a_killed_process(folder):
     left_by_a_killed_process(folder)
     assert not locks.running(folder)
-    assert locks.release_stale(folder)
+    assert locks.release_stale(folder) == []
     assert not list((folder / locks.LOCKS).iterdir())
     assert not list((folder / locks.OWNERS).iterdir())
-    assert not locks.release_stale(folder)
+    assert locks.release_stale(folder) is None
 
 
 def test_of_a_living_process_beside_a_killed_one(folder):
     left_by_a_killed_process(folder)
     locks.register(folder)
     assert locks.running(folder)
-    assert not locks.release_stale(folder)
+    assert locks.release_stale(folder) is None
     assert list((folder / locks.LOCKS).iterdir())
 
 
 def test_of_another_machine(folder):
     note = locks.register(folder)
     write_json(note, read_json(note) | {"host": "elsewhere", "pid": 1})
-    assert not locks.release_stale(folder)
+    assert locks.release_stale(folder) is None
 
 
 def test_of_a_process_whose_number_another_one_has_now(folder):
     note = locks.register(folder)
-    write_json(note, {"host": socket.gethostname(), "pid": os.getpid(), "started": 0})
-    assert locks.release_stale(folder)
+    write_json(note, read_json(note) | {"started": "another boot 1"})
+    assert locks.release_stale(folder) == []
 
 
 def test_without_a_note_nothing_is_known(folder):
-    assert not locks.release_stale(folder)
+    assert locks.release_stale(folder) is None
     assert list((folder / locks.LOCKS).iterdir())
 
 
 def test_a_note_that_a_full_disk_cut_off(folder):
     locks.register(folder).write_text("")
-    assert locks.release_stale(folder)
+    assert locks.release_stale(folder) == []
+
+
+def test_notes_of_another_machine_go_once_it_is_unlocked(folder):
+    note = locks.register(folder)
+    write_json(note, read_json(note) | {"host": "elsewhere", "pid": 1})
+    assert locks.running(folder) == [note]
+    next((folder / locks.LOCKS).iterdir()).unlink()  # snakemake --unlock
+    assert locks.running(folder) == []
+    assert locks.release_stale(folder) is None
+    assert not note.exists()
+
+
+def test_the_clock_does_not_matter(folder, monkeypatch):
+    locks.register(folder)
+    monkeypatch.setattr(psutil, "boot_time", lambda: 0.0)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: 0.0)
+    assert locks.running(folder)
+    assert locks.release_stale(folder) is None
+
+
+@pytest.mark.parametrize(("answers", "released"), [(True, ["17"]), (False, None)])
+def test_jobs_left_on_slurm_are_cancelled_first(folder, monkeypatch, answers, released):
+    """With stand-ins for SLURM's commands; on a real one in tests/e2e/test_slurm.py."""
+    monkeypatch.setattr(locks, "CANCEL_S", 3)
+    programs = folder / "bin"
+    programs.mkdir()
+    run = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
+    queue = f"17|{run}|{folder.resolve().parent}\n18|other|{folder.resolve().parent}\n19|{run}|/elsewhere"
+    (folder / "queue").write_text(queue + "\n")
+    cancel = 'echo "$@" > cancelled; grep -v ^17 queue > left; mv left queue'
+    for name, text in (("squeue", "cat queue" if answers else "exit 1"), ("scancel", cancel)):
+        (programs / name).write_text(f"#!/bin/sh\ncd {folder}\n{text}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    note = locks.register(folder, "slurm")
+    write_json(note, read_json(note) | {"started": "another boot 1"})
+    assert locks.release_stale(folder) == released
+    assert (folder / "cancelled").exists() == answers
+    if answers:
+        assert (folder / "cancelled").read_text() == "17\n"

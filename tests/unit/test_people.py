@@ -8,7 +8,7 @@ import pytest
 
 from gcamccl.workflow import artifacts, people
 from gcamccl.workflow.config import stage_defaults
-from gcamccl.workflow.files import read_json
+from gcamccl.workflow.files import read_json, write_json
 from gcamccl.workflow.study import read_participants, scan_folder
 
 
@@ -60,7 +60,9 @@ def folders(folder):
 def test_who_is_done_is_left_alone(study):
     folder, call = study
     assert call("a", "b") == (["a", "b"], 0)
-    assert read_json(folder / "jobs/all.json") == {"folders": [folders(folder)[name] for name in "ab"]}
+    listed = read_json(folder / "jobs/all.json")["folders"]
+    assert list(listed) == [folders(folder)[name] for name in "ab"]
+    assert len({outputs["out.txt"] for outputs in listed.values()}) == 2, "says what results are"
     assert call("a", "b", "c") == (["c"], 0)
     (folder / "a.tsv").touch()
     assert call("a", "b", "c") == ([], 0), "content counts, not time"
@@ -76,6 +78,17 @@ def test_a_scan_that_changed_or_a_result_that_is_damaged_is_done_again(study):
     assert call("a", "b", "c") == (["b"], 0)
     place.unlink()
     assert call("a", "b", "c") == (["b"], 0)
+
+
+def test_a_record_that_was_cut_off_and_one_that_names_more_files(study):
+    folder, call = study
+    call("a", "b")
+    record = next(folder.glob(f"*/{folders(folder)['a']}/artifact.json"))
+    record.write_text(record.read_text()[:50])
+    assert call("a", "b") == (["a"], 0)
+    told = read_json(record)
+    write_json(record, told | {"inputs": told["inputs"] | {"task_bold.json": "0" * 64}})
+    assert call("a", "b") == (["a"], 0), "a sidecar that was there is gone"
 
 
 def test_one_who_fails_does_not_stop_the_others(study, capsys):

@@ -45,6 +45,21 @@ def test_ids_of_one_person_get_one_name_and_keep_it(tmp_path):
     assert more["c"] not in known.values()
 
 
+def test_sentences_keep_their_numbers(tmp_path):
+    """Ids that are numbers stand in lists after a colon; elsewhere numbers are counts."""
+    own = results(["2", "8", "S1"], families=["0"])
+    told = "2 pairs of 8 people are related (kinship 0.354, of S1 too): 8, 2"
+    own.tables["genotype_qc/notes"] = pd.DataFrame({"text": [told]})
+    for frame in (*own.tables.values(), own.predictions):
+        if "genotype_id" in frame:
+            frame["genotype_id"] = frame["participant_id"]
+    pseudonymise(own, tmp_path / "key.tsv")
+    known = dict(read_tsv(tmp_path / "key.tsv", dtype=str)[list(COLUMNS)].itertuples(index=False))
+    text = own.tables["genotype_qc/notes"]["text"][0]
+    first, one, two = (known[name] for name in ("S1", "8", "2"))
+    assert text == f"2 pairs of 8 people are related (kinship 0.354, of {first} too): {one}, {two}"
+
+
 def test_a_broken_key_file(tmp_path):
     (tmp_path / "key.tsv").write_text("id\tpseudonym\na\tP1\na\tP2\n")
     with pytest.raises(InputError, match=r"key.tsv: a is on two lines"):
@@ -63,6 +78,8 @@ def test_nothing_that_the_report_writes_has_an_id(tmp_path):
     ids = set(read_tsv(kept, dtype=str)["id"])
     assert set(own) <= ids
     ids.discard("f1")  # the made-up study calls a family like a metric
+    people = read_tsv(tmp_path / "out/tables/people.tsv", dtype=str)["participant_id"]
+    assert people.is_monotonic_increasing, "not in the order of the ids"
     pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(ids, key=len, reverse=True)))})(?![\w-])")
     looked = 0
     for path in (tmp_path / "out").rglob("*"):

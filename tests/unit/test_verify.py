@@ -13,7 +13,7 @@ from gcamccl.workflow.files import read_json, sha256, write_json
 def results(tmp_path):
     """A run with a stage of two jobs and one of one, which has read the first one's files."""
     tmp_path = tmp_path / "results"
-    keys, inputs = {}, {}
+    keys, inputs, made = {}, {}, {}
     for stage, jobs in (("preprocess", ("sub-01", "sub-02")), ("connectivity", ("",))):
         recipe = {"stage": stage, "code": "c", "upstream": dict(keys)}
         keys[stage] = artifacts.digest(recipe)
@@ -27,7 +27,8 @@ def results(tmp_path):
             record = {"recipe": recipe, "settings": {}, "inputs": inputs, "outputs": outputs}
             write_json(folder / "artifact.json", record)
             names = {name: f"results/{(folder / name).relative_to(tmp_path)}" for name in outputs}
-            inputs = inputs | {names[name]: digest for name, digest in outputs.items()}
+            made |= {names[name]: digest for name, digest in outputs.items()}
+        inputs = dict(made)
     runs.link(tmp_path, "one", keys)
     return tmp_path
 
@@ -110,6 +111,36 @@ def test_repair_removes_the_job_at_fault_and_all_after_it(results, capsys, kind)
         assert not (place / "artifact.json").exists() and not (place / "a.tsv").exists()
         assert not list(listed.iterdir()), "nothing says that it is done"
     assert not runs.read(results, "one")["complete"]
+
+
+def test_jobs_of_one_stage_that_build_on_each_other(results):
+    """As compare's table on its methods' predictions: the table goes with the predictions, other methods' stay."""
+    key = "c" * 12
+    for job, read in (("svm", []), ("rf", []), ("", ["svm", "rf"])):
+        folder = results / "compare" / key / job
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "p.tsv").write_text(job)
+        inputs = {
+            f"results/compare/{key}/{name}/p.tsv": sha256(results / "compare" / key / name / "p.tsv") for name in read
+        }
+        record = {"recipe": None, "settings": {}, "inputs": inputs, "outputs": {"p.tsv": sha256(folder / "p.tsv")}}
+        write_json(folder / "artifact.json", record)
+    runs.link(results, "two", {"compare": key})
+    assert verify.verify(results, "two")[2] == []
+    folder = results / "compare" / key
+    (folder / "svm/p.tsv").write_text("another")
+    verify.repair(results, "two", verify.verify(results, "two")[2])
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == ["rf/artifact.json", "rf/p.tsv"]
+
+
+def test_a_record_that_was_cut_off(results):
+    record = folder_of(results, "preprocess", "sub-01") / "artifact.json"
+    record.write_text(record.read_text()[:40])
+    faults = verify.verify(results, "one")[2]
+    assert (faults[0].path, faults[0].what) == (record, verify.BROKEN)
+    verify.repair(results, "one", faults)
+    assert not record.exists() and not folder_of(results, "preprocess", "sub-01").joinpath("a.tsv").exists()
+    assert (folder_of(results, "preprocess", "sub-02") / "artifact.json").exists()
 
 
 def test_nothing_is_removed_beside_a_snakemake_at_work(results, capsys):

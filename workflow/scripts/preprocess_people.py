@@ -20,13 +20,14 @@ def main():
     parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"), help="default: %(default)s")
     args = parser.parse_args()
     job.limit_threads(1)
+    from gcamccl.atlas import atlas_files
     from gcamccl.preprocess.run import preprocess
     from gcamccl.workflow import people
 
     def work(run, row, route, files):
         preprocess(run, row["participant_id"], route, files, row.get("repetition_time"), args.device)
 
-    people.one_after_the_other(args, work)
+    people.one_after_the_other(args, work, lambda settings: atlas_files(settings["atlas"]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Makes the whole report: tables, figures, page."""
 
+from dataclasses import replace
+
 from gcamccl.report import checks, figure_list, maps, page, summary, tables, truth
 from gcamccl.report.figures import style
+from gcamccl.report.pseudonyms import in_their_order
 from gcamccl.workflow.files import write_text, write_tsv
 
 
@@ -26,6 +29,8 @@ def build(results, title, path, say=print):
         recovered = truth.sentences(planted, results.truth)
 
     made = tables.build(results, planted)
+    if results.pseudonymous:
+        made = [replace(one, shown=in_their_order(one.shown), full=in_their_order(one.full)) for one in made]
     for table in made:
         write_tsv(path(f"tables/{table.name}.tsv"), table.full)
     say(f"{len(made)} tables written")

@@ -157,6 +157,8 @@ class Results:
         0 train, 1 validation, 2 test.
     truth : dict or None
         What was planted, of simulated studies.
+    pseudonymous : bool
+        Whether ids have been replaced (`gcamccl.report.pseudonyms`).
     """
 
     folders: dict
@@ -172,6 +174,7 @@ class Results:
     predictions: pd.DataFrame | None = None
     splits: np.ndarray | None = None
     truth: dict | None = None
+    pseudonymous: bool = False
 
     def has(self, modality):
         """Whether the study has a modality: connectivity or snps."""

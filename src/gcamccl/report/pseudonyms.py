@@ -48,10 +48,36 @@ def pseudonymise(results, path):
     for frame in frames:
         for column in {*PEOPLE, *FAMILIES} & {*frame}:
             frame[column] = frame[column].map(known, na_action="ignore")
-    pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(known, key=len, reverse=True)))})(?![\w-])")
+    replace = _in_sentences({name: text for name, text in known.items() if name in people})
     for frame in frames:
         for column in {*TEXTS} & {*frame}:
-            frame[column] = frame[column].str.replace(pattern, lambda found: known[found[0]], regex=True)
+            frame[column] = frame[column].map(replace, na_action="ignore")
+    results.pseudonymous = True
+
+
+def in_their_order(table):
+    """A table of people in the order of their pseudonyms, which tells nothing of that of their ids."""
+    columns = [column for column in (*PEOPLE, *FAMILIES) if column in table]
+    return table.sort_values(columns, kind="stable", ignore_index=True) if columns else table
+
+
+def _in_sentences(known):
+    """Function that replaces people's ids in a sentence. Sentences list ids after a colon: ids that are numbers are
+    replaced there alone, elsewhere they are counts."""
+
+    def pattern(names):
+        words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        return re.compile(rf"(?<![\w.-])({words})(?![\w-]|\.\d)") if names else None
+
+    numbers = {name for name in known if name.isdecimal()}
+    everywhere, listed = pattern(known.keys() - numbers), pattern(known.keys())
+
+    def replace(text):
+        start, colon, end = text.rpartition(":")
+        start = everywhere.sub(lambda found: known[found[0]], start) if everywhere else start
+        return start + colon + (listed.sub(lambda found: known[found[0]], end) if listed else end)
+
+    return replace
 
 
 def _ids(frames, columns):

@@ -153,20 +153,30 @@ def plain(config):
 
 
 def typed(config):
-    """`config` with numbers where text stands for one, as far as the schema wants a number there.
+    """`config` with numbers, true, false and null where text stands for them and the schema wants no text.
 
     Snakemake reads what stands inside braces of ``--config "run={people_per_job: 8}"``, and of a profile's ``config``,
     as text.
     """
     from jsonschema import Draft202012Validator
 
-    config = plain(config)
+    config = _without_null_in_words(plain(config))
     for error in Draft202012Validator(schema()).iter_errors(config):
-        if error.validator == "type" and isinstance(error.instance, str):
-            value = yaml.safe_load(error.instance) if error.instance.strip() else ""
-            if isinstance(value, bool | int | float):
-                place = config
-                for key in list(error.absolute_path)[:-1]:
-                    place = place[key]
-                place[error.absolute_path[-1]] = value
+        if error.validator in ("type", "pattern", "enum") and isinstance(error.instance, str):
+            with contextlib.suppress(ValueError):  # words
+                value = json.loads(error.instance)
+                if isinstance(value, bool | int | float):
+                    place = config
+                    for key in list(error.absolute_path)[:-1]:
+                        place = place[key]
+                    place[error.absolute_path[-1]] = value
     return config
+
+
+def _without_null_in_words(value):
+    """The text "null" as None, wherever it stands: no name or path of anybody's is called so."""
+    if isinstance(value, dict):
+        return {key: _without_null_in_words(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_null_in_words(inner) for inner in value]
+    return None if value == "null" else value

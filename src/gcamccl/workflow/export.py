@@ -7,6 +7,7 @@ https://w3id.org/ro/wfrun/process/0.5): files with digests, and for each job whe
 import mimetypes
 import tempfile
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
@@ -18,18 +19,25 @@ from gcamccl.workflow.files import sha256
 from gcamccl.workflow.stages import BY_NAME
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-# Of the others only records go along unless everything is asked for: their files hold genotypes, scans, people's rows.
-SHARED = ("compare", "threshold", "enrichment", "report")
+# What goes along unless everything is asked for, as patterns of files: of the other stages, whose files hold genotypes,
+# scans, connectivity or predictions of people, only the records.
+SHARED = {
+    "compare": ("table3.tsv", "differences.tsv", "calibration.tsv", "metrics.tsv"),
+    "threshold": ("*",),
+    "enrichment": ("*",),
+    "report": ("*",),
+}
 PROGRAM = "#gcamccl"
 README = """This archive holds a run of gCAM-CCL {version}: {name}.
 
 report/report.html      opens in a browser, without a network
 settings.yaml           every setting, usable with snakemake --configfile
 <stage>/                the stage's files, or only its jobs' records (artifact.json: settings, inputs and outputs with
-                        SHA-256, versions, times) where its files hold genotypes, scans or other values of people
+                        SHA-256, versions, times) where its files hold genotypes, scans, connectivity or predictions
 ro-crate-metadata.json  all of it described for machines (RO-Crate 1.1, Process Run Crate)
 
-Records name participants and the paths of their files.
+The page and its tables list participants with score, scan quality and reasons of exclusion (under pseudonyms, if the
+run used report.pseudonyms); records name participants and the paths of their files.
 """
 
 
@@ -44,7 +52,7 @@ def export(results, name, out, everything=False, license=None, say=lambda text: 
     out : Path
         ``.zip``, not there yet.
     everything : bool
-        Files of all stages, values of people among them.
+        Files of all stages, people's genotypes, scans and predictions among them.
     license : str, optional
         Under which terms others may use it: a URL or words.
     say : callable
@@ -77,7 +85,9 @@ def export(results, name, out, everything=False, license=None, say=lambda text: 
         _add_program(crate)
         _add_license(crate, license)
         for stage, key in run["keys"].items():
-            settings |= _add_stage(crate, results / stage / key, stage, everything or stage in SHARED, total)
+            settings |= _add_stage(
+                crate, results / stage / key, stage, ("*",) if everything else SHARED.get(stage, ()), total
+            )
             say(f"{stage:<14}{key}")
         _add_text(crate, Path(scratch), "settings.yaml", yaml.safe_dump(settings, sort_keys=False), "application/yaml")
         _add_text(crate, Path(scratch), "README.txt", README.format(version=__version__, name=name), "text/plain")
@@ -107,18 +117,19 @@ def _add_license(crate, license):
     crate.root_dataset["license"] = crate.add(ContextEntity(crate, place, properties=facts))
 
 
-def _add_stage(crate, folder, stage, whole, total):
-    """A stage's jobs: their records, and their files where the stage goes along whole; returns its settings."""
+def _add_stage(crate, folder, stage, patterns, total):
+    """A stage's jobs: their records, and those files that match a pattern; returns its settings."""
     found = records.all_of(folder.parents[1], stage, folder.name)
     for place, record in found.items():
         job = folder / place
         below = Path(stage) / place
         written = []
-        if whole:
-            for output, digest in record["outputs"].items():
-                if sha256(job / output) != digest:
-                    raise InputError(job / output, "is not what its job wrote", "gcamccl verify RUN says more")
-                written.append(_add_file(crate, job / output, below / output, digest, total))
+        for output, digest in record["outputs"].items():
+            if not any(fnmatch(output, pattern) for pattern in patterns):
+                continue
+            if sha256(job / output) != digest:
+                raise InputError(job / output, "is not what its job wrote", "gcamccl verify RUN says more")
+            written.append(_add_file(crate, job / output, below / output, digest, total))
         kept = job / records.RECORD
         written.append(_add_file(crate, kept, below / records.RECORD, sha256(kept), total))
         _add_action(crate, stage, below, record, written)

@@ -1,7 +1,11 @@
 """Locks of a Snakemake that was killed: it cannot take them back, so the next one does."""
 
 import os
+import re
+import shutil
 import socket
+import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -10,27 +14,36 @@ from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, write_json
 
 LOCKS, OWNERS = "locks", "gcamccl/running"  # below Snakemake's own folder
+LOCAL = "local"
+# What Snakemake calls the jobs of one of its runs on SLURM: a UUID.
+RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CANCEL_S = 60
 
 
-def register(folder):
+def register(folder, where=LOCAL):
     """Note that this process works in the folder; returns the note, to be removed at its end.
 
     Parameters
     ----------
     folder : Path
         Snakemake's own, ``.snakemake``.
+    where : str
+        Name of the executor: where its jobs run.
     """
     host = socket.gethostname()
     note = Path(folder) / OWNERS / f"{host}-{os.getpid()}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, {"host": host, "pid": os.getpid(), "started": psutil.Process().create_time()})
+    started = _started(os.getpid())
+    write_json(note, {"host": host, "pid": os.getpid(), "user": os.getuid(), "started": started, "where": where})
     return note
 
 
 def release_stale(folder):
     """Remove Snakemake's locks if every process that is noted for them ran on this machine and is gone.
 
-    Whoever runs on another machine is taken for alive: from here nobody can know.
+    Jobs that a dead one has left in SLURM's queue are cancelled first, as it would have done: they would work in the
+    folders in which the next one starts the same jobs. Whoever runs on another machine is taken for alive as long as
+    there are locks: from here nobody can know.
 
     Parameters
     ----------
@@ -38,31 +51,85 @@ def release_stale(folder):
 
     Returns
     -------
-    bool
-        Whether there were such locks.
+    list of str, or None
+        Job ids that were cancelled; None: there were no such locks.
     """
     locks, notes = list((Path(folder) / LOCKS).glob("*.lock")), list((Path(folder) / OWNERS).glob("*.json"))
-    dead = [note for note in notes if not _alive(note)]
-    stale = bool(locks and dead and len(dead) == len(notes))
-    for path in [*dead, *(locks if stale else [])]:
-        path.unlink(missing_ok=True)
-    return stale
+    dead = [note for note in notes if not _alive(note, bool(locks))]
+    if not (locks and dead and len(dead) == len(notes)):
+        if not locks:
+            _remove(dead)
+        return None
+    remote = [note for note in dead if _read(note).get("where", LOCAL) != LOCAL]
+    cancelled = _cancel(Path(folder).resolve().parent) if remote else []
+    if cancelled is None:
+        return None  # SLURM does not answer, or they do not end: the lock stays
+    _remove([*locks, *dead])
+    return cancelled
 
 
 def running(folder):
-    """Whether a Snakemake of this project may be at work in the folder whose ``.snakemake`` this is."""
-    return any(_alive(note) for note in (Path(folder) / OWNERS).glob("*.json"))
+    """Notes of the Snakemakes of this project that may be at work in the folder whose ``.snakemake`` this is."""
+    locked = any((Path(folder) / LOCKS).glob("*.lock"))
+    return [note for note in (Path(folder) / OWNERS).glob("*.json") if _alive(note, locked)]
 
 
-def _alive(note):
-    """Whether the process of a note may still run: its number may have gone to another one since."""
+def _remove(paths):
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _read(note):
+    """A note; empty where it is gone meanwhile, or was cut off by a full disk."""
     try:
-        owner = read_json(note)
-    except InputError:  # gone meanwhile, or cut off by a full disk: nobody's
+        return read_json(note)
+    except InputError:
+        return {}
+
+
+def _alive(note, locked):
+    """Whether the process of a note may still run: its number may have gone to another one since."""
+    owner = _read(note)
+    if not {"host", "pid", "user", "started"} <= {*owner}:
         return False
     if owner["host"] != socket.gethostname():
-        return True
+        return locked
+    if owner["user"] != os.getuid():
+        return locked  # processes of others may be hidden
+    return _started(owner["pid"]) == owner["started"]
+
+
+def _started(pid):
+    """What tells a process from an earlier one of the same number; None: there is none.
+
+    Not the time of day at which it started: that moves when the clock is set.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id")
     try:
-        return abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1
-    except psutil.NoSuchProcess:
-        return False
+        if boot.exists():
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return f"{boot.read_text().strip()} {fields[19]}"  # field 22 of proc(5), counted from the name's end
+        return str(psutil.Process(pid).create_time())
+    except (OSError, psutil.NoSuchProcess):
+        return None
+
+
+def _cancel(folder):
+    """Cancel one's own jobs in SLURM's queue that Snakemake has started in `folder`; their ids, None: it fails."""
+    if not shutil.which("squeue"):
+        return []
+    words = ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%i|%j|%Z"]
+    found, end = [], time.monotonic() + CANCEL_S
+    while time.monotonic() < end:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return None
+        rows = [line.strip().split("|", 2) for line in done.stdout.splitlines()]
+        mine = [row[0] for row in rows if len(row) == 3 and RUN_ID.fullmatch(row[1]) and Path(row[2]) == folder]
+        if not mine:
+            return found
+        if not found:
+            found = mine
+            subprocess.run(["scancel", *mine], capture_output=True, check=False)
+        time.sleep(1)
+    return None

@@ -1,6 +1,7 @@
 """Programs that work on several people, one after the other, each as a job of its own with its own record."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from gcamccl.workflow.files import read_json, sha256, write_json
 from gcamccl.workflow.study import SCAN_FILES, read_participants, route, scan_folder, scan_inputs
 
 
-def one_after_the_other(args, work):
+def one_after_the_other(args, work, beside=lambda settings: ()):
     """Do `work` for each person whose results are not there, then write the list that says that all are.
 
     What is done stays, whatever happens to the next: a job that was killed goes on with the person it was at. Somebody
@@ -22,6 +23,8 @@ def one_after_the_other(args, work):
         Of a program with the arguments ``participants``, ``score``, ``people`` and ``list`` beside the common ones.
     work : callable
         Takes the person's `gcamccl.workflow.job.Job`, row of the participants table, route and files by column.
+    beside : callable
+        Takes the settings; returns files that every job reads and the key already holds.
     """
     with job.errors_as_lines(args.stage):
         rows = _rows(args)
@@ -29,7 +32,7 @@ def one_after_the_other(args, work):
         for number, row in enumerate(rows, start=1):
             folder, who = scan_folder(row), f"{row['participant_id']} ({number} of {len(rows)})"
             one = argparse.Namespace(**vars(args) | {"out": args.out / folder})
-            if is_current(one.out, args.recipe, [*_flat(scan_inputs(row))]):
+            if is_current(one.out, args.recipe, [*_flat(scan_inputs(row))], beside):
                 print(f"{who}: done before", flush=True)
                 continue
             print(who, flush=True)
@@ -43,7 +46,9 @@ def one_after_the_other(args, work):
             print(f"{len(statuses)} of {len(rows)} people failed; the others are done", flush=True)
             sys.exit(min(statuses))  # 1, an error of the program, is worse than 2, one of the input
         args.list.parent.mkdir(parents=True, exist_ok=True)
-        write_json(args.list, {"folders": [scan_folder(row) for row in rows]})
+        # With what their results are: to Snakemake a list that reads the same is no news to the stages after.
+        records = {scan_folder(row): read_json(args.out / scan_folder(row) / "artifact.json") for row in rows}
+        write_json(args.list, {"folders": {folder: record["outputs"] for folder, record in records.items()}})
 
 
 def _rows(args):
@@ -68,7 +73,7 @@ def _rows(args):
     return chosen
 
 
-def is_current(folder, recipe, inputs):
+def is_current(folder, recipe, inputs, beside=lambda settings: ()):
     """Whether a job's results are there, whole, and of these files as they are now.
 
     Parameters
@@ -79,6 +84,8 @@ def is_current(folder, recipe, inputs):
         As given to the program, JSON; None: without the workflow nothing says that results are right, so never.
     inputs : list of str
         Files that the job would read, all of which are read again.
+    beside : callable
+        As of `one_after_the_other`.
 
     Returns
     -------
@@ -87,12 +94,16 @@ def is_current(folder, recipe, inputs):
     path = Path(folder) / "artifact.json"
     if recipe is None or not path.is_file():
         return False
-    record = read_json(path)
-    known = {(Path(name).name, digest) for name, digest in record["inputs"].items()}
-    # By content, not by time: a copy may be older than what it replaces, and clocks differ.
-    if not all(Path(name).is_file() and (Path(name).name, sha256(name)) in known for name in inputs):
+    try:
+        record = read_json(path)
+        kept, outputs = record["inputs"], record["outputs"].items()
+    except (InputError, KeyError, TypeError):
+        return False  # cut off, or edited
+    others = {Path(name).name for name in beside(json.loads(recipe)["settings"])}
+    known = {(Path(name).name, digest) for name, digest in kept.items() if Path(name).name not in others}
+    # By content, not by time: a copy may be older than what it replaces, and clocks differ. One file less counts, too.
+    if not all(Path(name).is_file() for name in inputs) or {(Path(n).name, sha256(n)) for n in inputs} != known:
         return False
-    outputs = record["outputs"].items()
     return all((path.parent / name).is_file() and sha256(path.parent / name) == digest for name, digest in outputs)
 
 

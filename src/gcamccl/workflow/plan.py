@@ -101,5 +101,5 @@ def _given(settings, wants_events):
     known = study["known_positions"] or study["reference_panel"]
     study["known_files"] = [str(file) for file in sources.per_chromosome(known, study["chromosomes"])]
     tables = Path(study["gtex_eqtl"]).glob("*signif*pairs*") if "snps" in has and study["gtex_eqtl"] else []
-    study["gtex_eqtl_files"] = sorted(map(str, tables))
+    study["gtex_eqtl_files"] = sorted(str(path) for path in tables if not path.name.startswith("."))
     return Plan(settings, has, recipes, people, SimpleNamespace(**study))

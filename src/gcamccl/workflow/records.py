@@ -48,10 +48,9 @@ def record_of(path):
         return None, None
     for folder in path.parents:
         record = folder / RECORD
-        if record.is_file():
-            digest = read_json(record)["outputs"].get(path.relative_to(folder).as_posix())
-            if digest:
-                return folder, digest
+        digest = outputs(record).get(path.relative_to(folder).as_posix())
+        if digest:
+            return folder, digest
         if _is_artifact(folder.parent.name, folder.name):
             break
     return None, None
@@ -81,7 +80,35 @@ def digest_of_input(path):
     return digest
 
 
-def all_of(results, stage, key):
-    """All records of one artifact, by their folder relative to it."""
-    folder = Path(results) / stage / key
-    return {str(path.parent.relative_to(folder)): read_json(path) for path in sorted(folder.rglob(RECORD))}
+def outputs(path):
+    """Digest of each file that a record names; nothing where there is none, or it cannot be read."""
+    try:
+        return read_json(path)["outputs"]
+    except (InputError, KeyError, TypeError):
+        return {}
+
+
+def all_of(results, stage, key, broken=None):
+    """All records of one artifact, by their folder relative to it.
+
+    Parameters
+    ----------
+    results : Path
+    stage, key : str
+    broken : list, optional
+        Paths of those that cannot be read are added to it; without it they are an error.
+
+    Raises
+    ------
+    InputError
+        One that is not JSON.
+    """
+    folder, found = Path(results) / stage / key, {}
+    for path in sorted(folder.rglob(RECORD)):
+        try:
+            found[str(path.parent.relative_to(folder))] = read_json(path)
+        except InputError:
+            if broken is None:
+                raise
+            broken.append(path)
+    return found

@@ -4,16 +4,18 @@ Which jobs a stage should have, the stages after it know: every file of an artif
 a record, and still be what that job read.
 """
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from gcamccl.workflow import artifacts, locks, records, runs
 from gcamccl.workflow.errors import InputError
-from gcamccl.workflow.files import read_json, sha256
+from gcamccl.workflow.files import sha256
 from gcamccl.workflow.stages import BY_NAME
 
 MISSING, CHANGED, NO_RECORD, OTHER_KEY = "missing", "changed", "no record", "made for another key"
+BROKEN = "a record that cannot be read"
 OTHER = "made again with another result than what was made of it"
 
 
@@ -25,8 +27,8 @@ class Fault:
     ----------
     path : Path
     what : str
-        `MISSING`, `CHANGED`, `NO_RECORD` (of a whole stage, or of a job that a later one read from), `OTHER_KEY` or
-        `OTHER`.
+        `MISSING`, `CHANGED`, `NO_RECORD` (of a whole stage, or of a job that a later one read from), `BROKEN`,
+        `OTHER_KEY` or `OTHER`.
     stage : str
     job : Path
         Folder of the job that wrote it.
@@ -58,15 +60,17 @@ def verify(results, name, say=lambda text: None):
     Raises
     ------
     InputError
-        No such run, or a record that is not JSON.
+        No such run.
     """
     results, keys = Path(results), runs.read(results, name)["keys"]
     n_files = n_bytes = 0
     faults, known, read = [], {}, {}
     for stage, key in keys.items():
         folder = results / stage / key
-        found = records.all_of(results, stage, key)
-        if not found:
+        broken = []
+        found = records.all_of(results, stage, key, broken)
+        faults += [Fault(path, BROKEN, stage, path.parent) for path in broken]
+        if not found and not broken:
             faults.append(Fault(folder, NO_RECORD, stage, folder))
         before = n_files
         for job, record in ((folder / place, record) for place, record in found.items()):
@@ -93,8 +97,8 @@ def _unlike(results, keys, known, read):
     faults = {}
     for file, digest in read:
         made = records.place(file)
-        if made is None or keys.get(made[0]) != made[1]:
-            continue
+        if made is None or keys.get(made[0]) != made[1] or made[2].endswith(records.RECORD):
+            continue  # records hold times: theirs are no results
         stage, key, below = made
         path = results / stage / key / below
         if path not in known:
@@ -129,8 +133,8 @@ def repair(results, name, faults):
         Snakemake is at work beside it.
     """
     results = Path(results)
-    if locks.running(results.parent / ".snakemake"):
-        raise InputError(results, "Snakemake is at work here", "wait for its end, or end it")
+    if notes := locks.running(results.parent / ".snakemake"):
+        raise InputError(results, "Snakemake is at work here", f"wait for its end; if it is not, remove {notes[0]}")
     keys = runs.read(results, name)["keys"]
     after = _made_of(results, {(fault.stage, keys[fault.stage]) for fault in faults})
     for other in runs.known(results):
@@ -139,25 +143,37 @@ def repair(results, name, faults):
         if other == name or {*own.items()} & after:
             runs.begin(results, other, own)
     removed = [results / stage / key for stage, key in after]
-    for fault in faults:
-        if (fault.stage, keys[fault.stage]) in after or fault.what == OTHER:
-            continue
-        removed += [fault.job] if fault.job.exists() else []
-        _clear(results, fault, keys[fault.stage])
+    for stage in {fault.stage for fault in faults if (fault.stage, keys[fault.stage]) not in after}:
+        removed += _clear(results / stage / keys[stage], [f for f in faults if f.stage == stage and f.what != OTHER])
     for stage, key in after:
         shutil.rmtree(results / stage / key, ignore_errors=True)
     return sorted(set(removed))
 
 
-def _clear(results, fault, key):
-    """Remove a job's files, which go together, and the lists that say that jobs of several people are done."""
-    artifact = results / fault.stage / key
-    record = records.all_of(results, fault.stage, key).get(str(fault.job.relative_to(artifact)), {})
-    written = [fault.job / output for output in record.get("outputs", ())]
-    for path in (fault.path, *written, fault.job / records.RECORD, *(artifact / "jobs").glob("*.json")):
+def _clear(artifact, faults):
+    """Remove the files of the jobs at fault, and of the artifact's jobs that have read them; returns their folders.
+
+    A job's files go together, and the lists that say that jobs of several people are done.
+    """
+    found = records.all_of(artifact.parents[1], artifact.parent.name, artifact.name, broken=[])
+    jobs = {artifact / place: record for place, record in found.items()}
+    cleared, todo = set(), {fault.job for fault in faults}
+    # What a job wrote whose record is lost only its folder says.
+    files = {fault.job if fault.what == BROKEN else fault.path for fault in faults}
+    while todo:
+        cleared |= todo
+        files |= {job / name for job in todo for name in (*jobs.get(job, {}).get("outputs", ()), records.RECORD)}
+        gone = {path.relative_to(artifact).as_posix() for path in files}
+        read = {job: {(records.place(name) or ("", "", ""))[1:] for name in jobs[job]["inputs"]} for job in jobs}
+        todo = {job for job in jobs if any((artifact.name, name) in read[job] for name in gone)} - cleared
+    lists = (artifact / "jobs").glob("*.json") if faults else ()
+    there = [job for job in cleared if job.exists()]
+    for path in (*files, *lists):
         if path.is_dir():
             shutil.rmtree(path)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+    return there
 
 
 def _made_of(results, faulty):
@@ -165,7 +181,8 @@ def _made_of(results, faulty):
     upstream = {}
     for folder in results.glob("*/*"):
         if folder.parent.name in BY_NAME and not folder.is_symlink():
-            recipe = next((read_json(path).get("recipe") for path in folder.rglob(records.RECORD)), None)
+            found = records.all_of(results, folder.parent.name, folder.name, broken=[]).values()
+            recipe = next((record["recipe"] for record in found if record.get("recipe")), None)
             upstream[folder.parent.name, folder.name] = {*recipe["upstream"].items()} if recipe else set()
     found = set()
     while more := {one for one, above in upstream.items() if above & (faulty | found)} - found:
