@@ -18,11 +18,6 @@ FILES = {
     "threshold": ["edges.tsv", "deep/more.tsv"],
     "report": ["report.html"],
 }
-    "cohort": ["cohort.tsv"],
-    "compare": ["table3.tsv", "svm/predictions.parquet"],
-    "threshold": ["edges.tsv", "deep/more.tsv"],
-    "report": ["report.html"],
-}
 
 
 @pytest.fixture
