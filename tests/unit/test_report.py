@@ -1,5 +1,6 @@
 """The report's numbers: figures, tables, warnings and recovered truth against the tables they are made from."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -369,3 +370,22 @@ def test_the_rule_declares_every_figure():
     text = (ROOT / "rules" / "report.smk").read_text()
     for name, (stage, _) in figure_list.FIGURES.items():
         assert f'"{name}": "{stage}"' in text or f'["{name}"] = "{stage}"' in text
+
+
+def test_the_same_figure_is_the_same_file(tmp_path):
+    """Also where matplotlib names a clip path by its place in memory."""
+    from matplotlib.patches import Circle
+
+    kept = []
+    for number in (1, 2):
+        with style.styled():
+            drawing, axis = style.figure()
+            (line,) = axis.plot([0, 1], [0, 1])
+            kept.append(Circle((0.5, 0.5), 0.2, transform=axis.transData))  # both live: at two places
+            line.set_clip_path(kept[-1])
+            style.save(drawing, tmp_path / f"{number}.png", tmp_path / f"{number}.svg")
+    first, second = (tmp_path / f"{number}.svg" for number in (1, 2))
+    assert first.read_bytes() == second.read_bytes()
+    text = first.read_text()
+    names = re.findall(r'clipPath id="(\w+)"', text)
+    assert names and set(re.findall(r"url\(#(\w+)\)", text)) <= set(names)

@@ -1,5 +1,8 @@
 """Colours, fonts and saving, the same for all figures."""
 
+import re
+from pathlib import Path
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -46,7 +49,15 @@ def save(drawing, png, svg):
     """Write a figure as PNG and SVG and close it."""
     drawing.savefig(png, dpi=PIXELS_PER_INCH, metadata={"Software": None})
     drawing.savefig(svg, dpi=PIXELS_PER_INCH, metadata={"Date": None, "Creator": None})
+    Path(svg).write_text(_numbered(Path(svg).read_text(encoding="utf-8")), encoding="utf-8")
     plt.close(drawing)
+
+
+def _numbered(svg):
+    """The picture with its clip paths named by number: matplotlib names some by where an object lies in memory."""
+    names = dict.fromkeys(re.findall(r'<clipPath id="(\w+)"', svg))
+    numbers = {name: f"clip{number}" for number, name in enumerate(names)}
+    return re.sub(r'(?<=<clipPath id=")\w+|(?<=url\(#)\w+', lambda found: numbers.get(found[0], found[0]), svg)
 
 
 def message(text, width=7.2, height=1.6):
