@@ -1,6 +1,7 @@
 """BIDS file names: entities, sidecars by inheritance, names of what `preprocess` leaves (BIDS derivatives)."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 # Entities of a scan that its derivatives keep, in the order BIDS gives them.
@@ -123,11 +124,20 @@ def inherited(path, suffix, extension, root=None):
     for folder in (folder for folder in path.parents if folder.is_relative_to(root)):
         here = [
             file
-            for file in folder.glob(f"*{suffix}{extension}")
+            for file in _ending(folder, suffix + extension, folder.stat().st_mtime_ns if folder.is_dir() else None)
             if _parts(file)[-1] == suffix and is_bids(file) and entities(file).items() <= own.items() and file.is_file()
         ]
         found += sorted(here, key=lambda file: (-len(entities(file)), file.name))
     return found
+
+
+@lru_cache(maxsize=64)
+def _ending(folder, ending, changed):
+    """Files of a folder with this ending; listed again once the folder has `changed`, its time of modification.
+
+    Everybody's scans may lie in one folder: listing it for each person would take the square of their number.
+    """
+    return tuple(folder.glob(f"*{ending}"))
 
 
 def sidecars(path):
