@@ -20,10 +20,17 @@ class Cost:
     output: str
 
 
-def run(command):
+def run(command, **environment):
     """Run a program with the project on Python's path and measure it.
 
     Its memory is looked at twenty times a second, children included; pages that processes share count in each.
+
+    Parameters
+    ----------
+    command : sequence
+        Program and arguments.
+    **environment : str
+        More variables of its environment.
 
     Returns
     -------
@@ -32,7 +39,7 @@ def run(command):
     """
     import psutil
 
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
     before, started, peak = os.times(), time.perf_counter(), 0
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, env=environment)
     watched = psutil.Process(process.pid)

@@ -3,9 +3,10 @@
 For each number of --subjects a study is laid out with empty files, a raw scan and a T1w a person, 22 chromosomes, 100
 splits and as many label permutations; a dry run plans it. Then every file of the plan is made, empty, and a run finds
 nothing to do. Keys: `gcamccl.workflow.artifacts.recipes` in a new process, without imports. Overhead of a job: --jobs
-real people with ROI time series, one a job, minus what a run without work takes and what their program takes when it
-is run by itself, Python's start and end included; what is left is Snakemake's and the check of the job's key. The peer
-is the least workflow of as many jobs, `touch` one file each, in the same Snakemake and with the same profile.
+real people with ROI time series, one a job, minus what a run without work takes, what each job's record says that its
+program took, and what Python's end takes after the record is written (by itself it is run a few times); what is left is
+Snakemake's and the shell's. The check of the job's key, which the record has in it, is added. The peer is the least
+workflow of as many jobs, `touch` one file each, in the same Snakemake and with the same profile.
 """
 
 import argparse
@@ -30,6 +31,8 @@ EXAMPLES = """examples:
   python benchmarks/orchestration.py                          854 people, and 10,000
   python benchmarks/orchestration.py --subjects 200 --jobs 20 quicker
 """
+# What Snakemake gives a job of one thread.
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")}
 KEYS = """
 import json, sys, time
 from gcamccl.workflow import plan
@@ -39,6 +42,17 @@ start = time.process_time()
 plan.artifacts.recipes(config, json.loads(open(sys.argv[2]).read()))
 print(time.process_time() - start)
 """
+CHECK = """
+import json, sys, time
+from pathlib import Path
+from gcamccl.workflow import artifacts
+record = Path(sys.argv[1])
+text = artifacts.recipe_text(json.loads(record.read_text())["recipe"], artifacts.sources_digest())
+start = time.process_time()
+artifacts.checked_recipe(text, record.parent)
+print(time.process_time() - start)
+"""
+ENDINGS = 10
 LEAST = """
 rule all:
     input: expand("made/{name}.txt", name=range(NUMBER))
@@ -125,7 +139,7 @@ def planning(n_subjects, people_per_job):
 
 
 def overhead(n_jobs):
-    """CPU seconds a job beyond its program, ours and of the least workflow."""
+    """CPU seconds a job: beyond its program, of its program, of the check of its key; and of the least workflow."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         config = lay_out(folder, n_jobs)
@@ -137,20 +151,26 @@ def overhead(n_jobs):
         table.to_csv(folder / "participants.tsv", sep="\t", index=False)
         whole = snakemake(folder, "--until", "preprocess", config=config)
         idle = snakemake(folder, "--until", "preprocess", config=config)
-        n_made = len(list((folder / "results/preprocess").rglob("artifact.json")))
-        assert n_made == n_jobs, "every person was a job"
-        program = [sys.executable, ROOT / "workflow/scripts/preprocess_people.py", "--people", "sub-00000"]
-        program += ["--participants", folder / "participants.tsv"]
-        alone = []
-        for number in range(3):
-            out = folder / f"alone{number}"
-            alone.append(measure.run([*program, "--list", out / "list.json", "--out", out]).cpu_s)
+        records = sorted((folder / "results/preprocess").rglob("artifact.json"))
+        assert len(records) == n_jobs, "every person was a job"
+        program = np.mean([json.loads(path.read_text())["cpu_seconds"] for path in records])
+        ending = np.mean([ending_s(folder, number) for number in range(ENDINGS)])
+        checking = min(float(measure.run([sys.executable, "-c", CHECK, records[0]]).output) for _ in range(3))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "Snakefile").write_text(LEAST.replace("NUMBER", str(n_jobs)))
         least = [snakemake(folder, snakefile=folder / "Snakefile") for _ in range(2)]
-    cost = float(np.mean(alone))
-    return (whole.cpu_s - idle.cpu_s) / n_jobs - cost, cost, (least[0].cpu_s - least[1].cpu_s) / n_jobs
+    ours = (whole.cpu_s - idle.cpu_s) / n_jobs - program - ending + checking
+    return ours, program + ending, checking, (least[0].cpu_s - least[1].cpu_s) / n_jobs
+
+
+def ending_s(folder, number):
+    """CPU seconds that the program of one person takes after its record is written."""
+    program = [sys.executable, ROOT / "workflow/scripts/preprocess_people.py", "--people", "sub-00000"]
+    out = folder / f"alone{number}"
+    words = ["--participants", folder / "participants.tsv", "--list", out / "list.json", "--out", out]
+    cost = measure.run([*program, *words], **ONE_THREAD)
+    return cost.cpu_s - json.loads(next(out.rglob("artifact.json")).read_text())["cpu_seconds"]
 
 
 def main():
@@ -167,9 +187,10 @@ def main():
             words = f"{n_subjects:,} people, {people_per_job} a job"
             peak = max(dry.peak_mb, idle.peak_mb)
             print(f"{words:<26}{dry.cpu_s:10.1f} CPU s{idle.cpu_s:12.1f} CPU s{keys:6.2f} s{peak:7.0f} MB", flush=True)
-    ours, program, least = overhead(args.jobs)
+    ours, program, checking, least = overhead(args.jobs)
     print(
-        f"a job beyond its program: {ours:.3f} CPU s (its program {program:.2f}); `touch`, least workflow: {least:.3f}"
+        f"a job beyond its program: {ours:.3f} CPU s, of it {checking:.3f} the check of its key (its program"
+        f" {program:.2f}); least workflow, `touch`: {least:.3f}"
     )
     dry, idle, keys = rows[args.subjects[0], 1]
     print(

@@ -2,9 +2,8 @@
 
 import atexit
 import contextlib
-import json
+import gc
 import os
-import re
 import shlex
 import sys
 import time
@@ -21,7 +20,7 @@ os.environ.update(
 from snakemake.exceptions import WorkflowError
 
 from gcamccl.simulate import layout
-from gcamccl.workflow import artifacts, impute_files, locks, runs
+from gcamccl.workflow import artifacts, impute_files, locks, runs, watch
 from gcamccl.workflow.buckets import buckets, label
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.plan import plan
@@ -33,9 +32,13 @@ from gcamccl.workflow.study import (
 )
 
 STARTED = time.time()
+# As in gcamccl.workflow.job: Snakemake's end takes half a second less; on a cluster it starts three times a job.
+atexit.register(gc.freeze)
 # `snakemake resources` fetches public files before there is a study: then nothing of the study is read.
 FETCH_ONLY = "resources" in sys.argv[1:]
 RESULTS = "results"
+SOURCES = artifacts.sources_digest()
+watch.announce()
 
 
 try:
@@ -152,7 +155,7 @@ def recipe(stage):
 
     A function for params, since Snakemake would fill the {chrom} of a study's file names into a string.
     """
-    text = json.dumps(RECIPES.get(stage), sort_keys=True)
+    text = artifacts.recipe_text(RECIPES.get(stage), SOURCES)
     return lambda wildcards: text
 
 
@@ -340,12 +343,6 @@ def finish_run():
 atexit.register(finish_run)
 
 
-# Options of runs that execute nothing: they neither lock nor take over.
-LOOKS_ONLY = re.compile(
-    r"-[a-zA-Z]*[nSDl]|--(dry-?run|unlock|lint|report|(detailed-)?summary|list.*|.*dag|.*graph.*|touch|cleanup.*)"
-)
-
-
 def take_over():
     """Release the locks that a killed Snakemake has left here, and note that this one runs."""
     # A folder that cannot be written to is for Snakemake to complain about.
@@ -361,5 +358,5 @@ def take_over():
         atexit.register(note.unlink, missing_ok=True)
 
 
-if workflow.is_main_process and not any(map(LOOKS_ONLY.fullmatch, sys.argv[1:])):
+if workflow.is_main_process and not locks.only_looks(sys.argv[1:]):
     take_over()

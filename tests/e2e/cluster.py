@@ -1,6 +1,6 @@
 """A throw-away SLURM of one node, without accounting, as any user: for tests and for trying the profile by hand.
 
-    python tests/slurm/cluster.py FOLDER -- snakemake --workflow-profile profiles/slurm ...
+    python tests/e2e/cluster.py FOLDER -- snakemake --workflow-profile profiles/slurm ...
 
 starts it, runs the command in it and stops it. All its state is in FOLDER. GPUs are pretended: SLURM counts them, no
 program finds any. Needs Debian's slurmctld, slurmd, slurm-client and munge (envs/install_slurm.sh).
@@ -124,12 +124,15 @@ class Cluster:
 
     def kill_node(self):
         """Kill the node's daemon and everything it runs, as a power cut would."""
-        for pid in self._jobs_processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         node = self.processes.pop("slurmd")
         node.kill()
         node.wait()
+        # Stopped first, until there are no new ones: one that goes on could start another while the list is read.
+        found = set()
+        while new := self._jobs_processes() - found:
+            _signal(new, signal.SIGSTOP)
+            found |= new
+        _signal(found, signal.SIGKILL)
 
     def ask(self, *words):
         """Output of one of SLURM's commands; empty where it fails."""
@@ -154,10 +157,11 @@ class Cluster:
         """Process ids of the steps' managers and all that they have started."""
         import psutil
 
-        found = []
-        for process in psutil.process_iter(["name", "cmdline"]):
-            if (process.info["name"] or "").startswith("slurmstepd"):
-                found += [one.pid for one in process.children(recursive=True)] + [process.pid]
+        found = set()
+        for process in psutil.process_iter(["name"]):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if (process.info["name"] or "").startswith("slurmstepd"):
+                    found |= {one.pid for one in process.children(recursive=True)} | {process.pid}
         return found
 
     def _serve(self, name, *words):
@@ -195,6 +199,12 @@ class Cluster:
                 file = self.folder / "bin" / name
                 file.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {real} "$@"\n')
                 file.chmod(0o755)
+
+
+def _signal(pids, what):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, what)
 
 
 def _wait_for(condition, seconds):

@@ -5,7 +5,6 @@ Run by ``make test-slurm``, which installs SLURM; not among the tests of ``make 
 
 import json
 import signal
-import time
 
 import pytest
 from cluster import Cluster, missing_programs
@@ -49,8 +48,7 @@ def test_a_run_through_three_failures(project, cluster):
 
     project.wait_for(lambda: project.working("preprocess_people"), 4 * MINUTE)
     cluster.kill_node()
-    time.sleep(2)
-    assert not project.working("preprocess_people")
+    project.wait_for(lambda: not project.working("preprocess_people"), 10)
     cluster.start_node()
 
     trained = project.folder / "results/train"

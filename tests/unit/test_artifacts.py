@@ -146,9 +146,35 @@ def test_a_study_file_counts_where_it_is_read(real):
 def test_a_job_in_the_wrong_folder_stops(demo, tmp_path):
     recipe = artifacts.recipes(demo)["threshold"]
     folder = tmp_path / "threshold" / artifacts.digest(recipe)
-    assert artifacts.check_recipe(recipe, folder) == folder.name
+    sources = artifacts.sources_digest()
+    assert artifacts.checked_recipe(artifacts.recipe_text(recipe, sources), folder) == recipe
     with pytest.raises(InputError, match="start snakemake again"):
-        artifacts.check_recipe(dict(recipe, settings={}), folder)
+        artifacts.checked_recipe(artifacts.recipe_text(recipe | {"settings": {}}, sources), folder)
+
+
+def test_code_that_changed_after_the_plan(demo, tmp_path):
+    """Where any file changed, what counts is whether the code of this stage did: a comment does not."""
+    recipe = artifacts.recipes(demo)["threshold"]
+    folder = tmp_path / "threshold" / artifacts.digest(recipe)
+    assert artifacts.checked_recipe(artifacts.recipe_text(recipe, "as it was"), folder) == recipe
+    planned = recipe | {"code": "another code"}
+    folder = tmp_path / "threshold" / artifacts.digest(planned)
+    with pytest.raises(InputError, match="start snakemake again"):
+        artifacts.checked_recipe(artifacts.recipe_text(planned, "as it was"), folder)
+
+
+def test_every_source_file_counts_for_their_digest(tmp_path):
+    package, scripts = tmp_path / "src/gcamccl", tmp_path / "workflow/scripts"
+    for folder in (package / "model", scripts):
+        folder.mkdir(parents=True)
+    seen = set()
+    for path in (package / "a.py", package / "model/b.py", scripts / "c.py"):
+        for text in ("x = 1\n", "x = 1  # a comment\n"):
+            path.write_text(text)
+            seen.add(artifacts.sources_digest(tmp_path, package))
+    (scripts / "c.py").rename(scripts / "d.py")
+    seen.add(artifacts.sources_digest(tmp_path, package))
+    assert len(seen) == 7
 
 
 def test_a_tables_content_counts_for_an_atlas_of_ones_own(demo, tmp_path):

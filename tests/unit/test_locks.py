@@ -100,3 +100,15 @@ def test_jobs_left_on_slurm_are_cancelled_first(folder, monkeypatch, answers, re
     assert (folder / "cancelled").exists() == answers
     if answers:
         assert (folder / "cancelled").read_text() == "17\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["-n", "-np", "-pn", "--dry-run --cores 2", "--unlock", "--cores 2 -l", "-S", "--dag"]
+)
+def test_what_does_no_jobs_takes_nothing_over(words):
+    assert locks.only_looks(words.split())
+
+
+@pytest.mark.parametrize("words", ["", "-call", "-c2 -p", "--cores all", "-j4 --touch", "-kpc 2", "-t", "-F all"])
+def test_what_does_jobs_does(words):
+    assert not locks.only_looks(words.split())

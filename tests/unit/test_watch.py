@@ -1,4 +1,4 @@
-"""A job ends with its Snakemake, and with nothing else."""
+"""A job ends with its Snakemake, also one that had ended before the job could look, and with nothing else."""
 
 import signal
 import subprocess
@@ -7,11 +7,13 @@ import time
 
 import psutil
 
+from gcamccl.workflow import watch
+
 CODE = """
 import subprocess, sys, time
-sys.argv  # a program of the workflow
 from gcamccl.workflow import watch
 watch.EVERY_S = 0.1
+time.sleep(float(sys.argv[1]))
 watch.end_with_snakemake()
 subprocess.Popen(["sleep", "60"])
 print("ready", flush=True)
@@ -19,19 +21,35 @@ time.sleep(60)
 """
 
 
-def started(tmp_path, name):
-    """A process that is called like `name`, with a shell below it and a job below that; and the job's processes."""
-    parent = tmp_path / name
-    parent.write_text(
-        "import subprocess, sys\n"
-        f"subprocess.run(['bash', '-c', '{sys.executable} job.py; true'], cwd={str(tmp_path)!r})\n"
-    )
+def start(tmp_path, announced, after_s=0.0):
+    """A process with a shell below it and a job, which looks for it after some seconds, below that."""
     (tmp_path / "job.py").write_text(CODE)
-    process = subprocess.Popen([sys.executable, str(parent)], stdout=subprocess.PIPE, text=True)
+    code = (
+        "import subprocess\n"
+        "from gcamccl.workflow import watch\n"
+        f"{'watch.announce()' if announced else ''}\n"
+        f"subprocess.run(['bash', '-c', '{sys.executable} job.py {after_s}; true'], cwd={str(tmp_path)!r})\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def jobs_of(process):
+    """The processes below its shell, once they are there."""
     assert process.stdout.readline() == "ready\n"
-    below = psutil.Process(process.pid).children(recursive=True)
-    assert [one.name() for one in below if one.name() == "sleep"]
-    return process, [one for one in below if one.name() != "bash"]
+    jobs = below(process)
+    assert [one.name() for one in jobs if one.name() == "sleep"]
+    return jobs
+
+
+def below(process):
+    return [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() != "bash"]
+
+
+def wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert condition()
 
 
 def gone(processes):
@@ -39,17 +57,26 @@ def gone(processes):
 
 
 def test_a_killed_snakemake_takes_its_jobs_along(tmp_path):
-    process, jobs = started(tmp_path, "snakemake")
+    process = start(tmp_path, announced=True)
+    jobs = jobs_of(process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    end = time.monotonic() + 10
-    while not gone(jobs) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert gone(jobs)
+    wait_for(lambda: gone(jobs))
 
 
-def test_without_a_snakemake_above_a_job_goes_on(tmp_path):
-    process, jobs = started(tmp_path, "terminal")
+def test_also_those_that_have_not_looked_yet(tmp_path):
+    process = start(tmp_path, announced=True, after_s=3.0)
+    wait_for(lambda: below(process))
+    jobs = below(process)
+    process.send_signal(signal.SIGKILL)  # not waited for: it has ended, though the system still names it
+    wait_for(lambda: gone(jobs))
+    process.wait()
+
+
+def test_what_no_snakemake_has_started_goes_on(tmp_path, monkeypatch):
+    monkeypatch.delenv(watch.VARIABLE, raising=False)
+    process = start(tmp_path, announced=False)
+    jobs = jobs_of(process)
     try:
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -8,16 +8,26 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
-
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, write_json
+from gcamccl.workflow.watch import started
 
 LOCKS, OWNERS = "locks", "gcamccl/running"  # below Snakemake's own folder
 LOCAL = "local"
 # What Snakemake calls the jobs of one of its runs on SLURM: a UUID.
 RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CANCEL_S = 60
+# Options of a Snakemake that does no jobs: it neither locks nor takes over. Short ones may stand together, behind such
+# as take no value: -np is a dry run, -call is all cores.
+LOOKS_ONLY = re.compile(
+    r"-[Fafhkptv]*[nSDl][a-zA-Z]*"
+    r"|--(dry-?run|unlock|lint|report|(detailed-)?summary|list.*|lt|.*dag|.*graph.*|cleanup.*|cm|archive|containerize)"
+)
+
+
+def only_looks(words):
+    """Whether a Snakemake with these arguments does no jobs."""
+    return any(map(LOOKS_ONLY.fullmatch, words))
 
 
 def register(folder, where=LOCAL):
@@ -33,8 +43,8 @@ def register(folder, where=LOCAL):
     host = socket.gethostname()
     note = Path(folder) / OWNERS / f"{host}-{os.getpid()}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
-    started = _started(os.getpid())
-    write_json(note, {"host": host, "pid": os.getpid(), "user": os.getuid(), "started": started, "where": where})
+    mark = started(os.getpid())
+    write_json(note, {"host": host, "pid": os.getpid(), "user": os.getuid(), "started": mark, "where": where})
     return note
 
 
@@ -96,22 +106,7 @@ def _alive(note, locked):
         return locked
     if owner["user"] != os.getuid():
         return locked  # processes of others may be hidden
-    return _started(owner["pid"]) == owner["started"]
-
-
-def _started(pid):
-    """What tells a process from an earlier one of the same number; None: there is none.
-
-    Not the time of day at which it started: that moves when the clock is set.
-    """
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    try:
-        if boot.exists():
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            return f"{boot.read_text().strip()} {fields[19]}"  # field 22 of proc(5), counted from the name's end
-        return str(psutil.Process(pid).create_time())
-    except (OSError, psutil.NoSuchProcess):
-        return None
+    return started(owner["pid"]) == owner["started"]
 
 
 def _cancel(folder):
