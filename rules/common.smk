@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import gc
+import json
 import os
 import shlex
 import sys
@@ -32,12 +33,13 @@ from gcamccl.workflow.study import (
 )
 
 STARTED = time.time()
-# As in gcamccl.workflow.job: Snakemake's end takes half a second less; on a cluster it starts three times a job.
+# As in gcamccl.workflow.job: Snakemake's end takes half a second less; on a cluster it starts twice a job.
 atexit.register(gc.freeze)
 # `snakemake resources` fetches public files before there is a study: then nothing of the study is read.
 FETCH_ONLY = "resources" in sys.argv[1:]
 RESULTS = "results"
-SOURCES = artifacts.sources_digest()
+# Before anything is planned: a job takes notice of edits from here on.
+artifacts.announce_sources()
 watch.announce()
 
 
@@ -155,7 +157,7 @@ def recipe(stage):
 
     A function for params, since Snakemake would fill the {chrom} of a study's file names into a string.
     """
-    text = artifacts.recipe_text(RECIPES.get(stage), SOURCES)
+    text = json.dumps(RECIPES.get(stage), sort_keys=True)
     return lambda wildcards: text
 
 
@@ -303,7 +305,8 @@ def begin_run():
     if FETCH_ONLY:
         return
     try:
-        locks.register(".snakemake", workflow.executor_plugin.name)
+        where = locks.LOCAL if workflow.local_exec else workflow.executor_plugin.name
+        locks.register(".snakemake", where)
         runs.begin(RESULTS, CONFIG["run"]["name"], KEYS)
     except OSError as error:
         text = f"ERROR: {RESULTS}: cannot be written to ({error.strerror})"
@@ -344,18 +347,13 @@ atexit.register(finish_run)
 
 
 def take_over():
-    """Release the locks that a killed Snakemake has left here, and note that this one runs."""
+    """Clear away what a killed Snakemake has left here, and note that this one runs."""
     # A folder that cannot be written to is for Snakemake to complain about.
     with contextlib.suppress(OSError):
-        cancelled = locks.release_stale(".snakemake")
-        if cancelled is not None:
-            print(
-                "The last run here was killed: its lock is released.", file=sys.stderr
-            )
-        if cancelled:
-            print(f"Its jobs are cancelled: {' '.join(cancelled)}", file=sys.stderr)
-        note = locks.register(".snakemake")
+        note, done = locks.take_over(".snakemake")
         atexit.register(note.unlink, missing_ok=True)
+        for line in done:
+            print(line, file=sys.stderr)
 
 
 if workflow.is_main_process and not locks.only_looks(sys.argv[1:]):

@@ -159,8 +159,12 @@ class Cluster:
 
         found = set()
         for process in psutil.process_iter(["name"]):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if (process.info["name"] or "").startswith("slurmstepd"):
+            with contextlib.suppress(psutil.Error):  # gone, or somebody else's
+                name = process.info["name"] or ""
+                if (
+                    name.startswith("slurmstepd")
+                    and process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"]
+                ):
                     found |= {one.pid for one in process.children(recursive=True)} | {process.pid}
         return found
 

@@ -23,8 +23,13 @@ def training(project):
         folder = project.folder / "results/train"
 
         def in_the_middle():
-            written = [path.stat().st_mtime for path in folder.rglob(".checkpoint/training.safetensors")]
-            return project.working("train") and [when for when in written if when > begun]
+            if not project.working("train"):
+                return False
+            try:
+                written = [path.stat().st_mtime for path in folder.glob("*/*/.checkpoint/training.safetensors")]
+            except FileNotFoundError:
+                return False  # that training has just ended
+            return any(when > begun for when in written)
 
         project.wait_for(in_the_middle)
         return snakemake

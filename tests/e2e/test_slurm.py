@@ -52,9 +52,10 @@ def test_a_run_through_three_failures(project, cluster):
     cluster.start_node()
 
     trained = project.folder / "results/train"
-    kept = ".checkpoint/training.safetensors"
-    project.wait_for(lambda: project.working("train") and list(trained.rglob(kept)), 6 * MINUTE)
+    kept = "*/*/.checkpoint/training.safetensors"
+    project.wait_for(lambda: project.working("train") and list(trained.glob(kept)), 6 * MINUTE)
     asked = cluster.ask("scontrol", "show", "jobs")
+    assert "Restarts=1" in asked, f"the node's jobs have started anew: {asked}"
     assert "TresPerJob=gres:gpu:1" in asked, f"a training asks for a GPU: {asked}"
     for process in project.working("train"):
         process.send_signal(signal.SIGKILL)
@@ -67,7 +68,7 @@ def test_a_run_through_three_failures(project, cluster):
 
     logs = [path.read_text() for path in trained.rglob("log.txt")]
     assert any("going on from a checkpoint" in text for text in logs), logs
-    assert "its lock is released" in project.said
+    assert "its lock is released" in project.said and "Its jobs are cancelled" in project.said
     assert not list((project.folder / "results").rglob(".partial-*"))
     again = project.start(*PROFILE, overlays=OVERLAYS, environment=environment)
     assert again.wait(2 * MINUTE) == 0

@@ -146,21 +146,30 @@ def test_a_study_file_counts_where_it_is_read(real):
 def test_a_job_in_the_wrong_folder_stops(demo, tmp_path):
     recipe = artifacts.recipes(demo)["threshold"]
     folder = tmp_path / "threshold" / artifacts.digest(recipe)
-    sources = artifacts.sources_digest()
-    assert artifacts.checked_recipe(artifacts.recipe_text(recipe, sources), folder) == recipe
+    assert artifacts.check_recipe(recipe, folder) == folder.name
     with pytest.raises(InputError, match="start snakemake again"):
-        artifacts.checked_recipe(artifacts.recipe_text(recipe | {"settings": {}}, sources), folder)
+        artifacts.check_recipe(dict(recipe, settings={}), folder)
 
 
-def test_code_that_changed_after_the_plan(demo, tmp_path):
+@pytest.mark.parametrize("known", [None, "as it was", "as it is"])
+def test_code_that_changed_after_the_plan(demo, tmp_path, monkeypatch, known):
     """Where any file changed, what counts is whether the code of this stage did: a comment does not."""
+    monkeypatch.delenv(artifacts.SOURCES, raising=False)
+    if known == "as it is":
+        monkeypatch.setenv(artifacts.SOURCES, "")
+        artifacts.announce_sources()
+    elif known:
+        monkeypatch.setenv(artifacts.SOURCES, known)
     recipe = artifacts.recipes(demo)["threshold"]
     folder = tmp_path / "threshold" / artifacts.digest(recipe)
-    assert artifacts.checked_recipe(artifacts.recipe_text(recipe, "as it was"), folder) == recipe
+    assert artifacts.check_recipe(recipe, folder) == folder.name
     planned = recipe | {"code": "another code"}
     folder = tmp_path / "threshold" / artifacts.digest(planned)
+    if known == "as it is":  # then nothing is parsed
+        assert artifacts.check_recipe(planned, folder) == folder.name
+        return
     with pytest.raises(InputError, match="start snakemake again"):
-        artifacts.checked_recipe(artifacts.recipe_text(planned, "as it was"), folder)
+        artifacts.check_recipe(planned, folder)
 
 
 def test_every_source_file_counts_for_their_digest(tmp_path):
@@ -175,6 +184,9 @@ def test_every_source_file_counts_for_their_digest(tmp_path):
     (scripts / "c.py").rename(scripts / "d.py")
     seen.add(artifacts.sources_digest(tmp_path, package))
     assert len(seen) == 7
+    (package / ".#a.py").symlink_to("nowhere")  # as Emacs makes beside a file that is being edited
+    (package / "gone.py").symlink_to("nowhere")  # as a file that goes while the list is read
+    assert artifacts.sources_digest(tmp_path, package) not in seen
 
 
 def test_a_tables_content_counts_for_an_atlas_of_ones_own(demo, tmp_path):

@@ -65,6 +65,37 @@ def test_a_checkpoint_outlives_a_failed_job_and_not_a_successful_one(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "artifact.json"]
 
 
+HOLDER = """
+import sys, time
+from gcamccl.workflow import job
+with job.run(job.parser("threshold", "Test.", "test").parse_args(["--out", sys.argv[1]])):
+    print("at work", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_one_job_at_a_time_works_in_a_folder(tmp_path, monkeypatch, capsys, ends):
+    """The second one waits for the first, and if that goes on leaves everything of it alone."""
+    monkeypatch.setattr(job, "WAIT_S", 60 if ends else 1)
+    words = [sys.executable, "-c", HOLDER, str(tmp_path), "60"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "at work\n"
+        if ends:
+            first.kill()  # what it holds is free, however it ends
+        else:
+            with pytest.raises(SystemExit), job.run(arguments(tmp_path)):
+                pass
+            assert f"{tmp_path}: another job is at work here" in capsys.readouterr().err
+            assert list(tmp_path.glob(".partial-*")), "what it is writing"
+            first.kill()
+    with job.run(arguments(tmp_path)) as run:
+        run.path("a.txt").write_text("a")
+    with job.run(arguments(tmp_path)):  # given back at the end
+        pass
+    assert not list(tmp_path.glob(".partial-*"))
+
+
 def test_a_promised_output_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(SystemExit), job.run(arguments(tmp_path / "out")) as run:
         run.path("a.txt")

@@ -19,6 +19,7 @@ from gcamccl.cohort_files import write_cohort
 from gcamccl.train import fit
 from gcamccl.train.checkpoint import TRAINING, Checkpoint, environment, identity
 from gcamccl.train.job import train_job
+from gcamccl.workflow import watch
 from gcamccl.workflow.artifacts import ROOT
 from gcamccl.workflow.config import stage_defaults
 from gcamccl.workflow.errors import InputError
@@ -259,8 +260,11 @@ def test_a_signal_ends_the_training_with_a_checkpoint(tmp_path, number):
         if "epoch 2 of" in text:
             os.kill(os.getpid(), number)
 
+    watch.ENDING.clear()
     with pytest.raises(InputError, match=f"train: stopped by {number.name} after epoch 2; start it again"):
         train(tmp_path, cohort, say, minutes=1000)
+    assert watch.ENDING.is_set()  # what ends jobs with their Snakemake leaves this one alone
+    watch.ENDING.clear()
     assert (tmp_path / TRAINING).exists()
     assert signal.getsignal(number) == before
     lines.clear()

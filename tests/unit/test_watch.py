@@ -21,9 +21,21 @@ time.sleep(60)
 """
 
 
-def start(tmp_path, announced, after_s=0.0):
+ENDS_WELL = """
+import signal
+def asked(number, frame):
+    watch.ENDING.set()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(2)
+    open("checkpoint", "w").close()
+    sys.exit()
+signal.signal(signal.SIGTERM, asked)
+"""
+
+
+def start(tmp_path, announced, after_s=0.0, code=CODE):
     """A process with a shell below it and a job, which looks for it after some seconds, below that."""
-    (tmp_path / "job.py").write_text(CODE)
+    (tmp_path / "job.py").write_text(code)
     code = (
         "import subprocess\n"
         "from gcamccl.workflow import watch\n"
@@ -71,6 +83,17 @@ def test_also_those_that_have_not_looked_yet(tmp_path):
     process.send_signal(signal.SIGKILL)  # not waited for: it has ended, though the system still names it
     wait_for(lambda: gone(jobs))
     process.wait()
+
+
+def test_a_job_that_is_ending_already_is_not_asked_again(tmp_path):
+    """SLURM's SIGTERM reaches the program and what is above it; the program has seconds to write a checkpoint."""
+    code = CODE.replace("subprocess.Popen", ENDS_WELL + "subprocess.Popen")
+    process = start(tmp_path, announced=True, code=code)
+    program = next(one for one in jobs_of(process) if one.name() != "sleep")
+    program.terminate()
+    process.kill()
+    process.wait()
+    wait_for(lambda: (tmp_path / "checkpoint").exists())
 
 
 def test_what_no_snakemake_has_started_goes_on(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from gcamccl.model.stacked import stack
 from gcamccl.train.fit import Fitted, State, fresh_network
 from gcamccl.train.optimiser import optimiser_state, restore_optimiser
+from gcamccl.workflow import watch
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import atomic, read_json, write_json
 
@@ -171,6 +172,7 @@ class Checkpoint:
 
         def note(number, frame):
             self.stopped = signal.Signals(number).name
+            watch.ENDING.set()
             signal.signal(number, before[number])
 
         before = {number: signal.signal(number, note) for number in SIGNALS}

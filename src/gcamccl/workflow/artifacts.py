@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gcamccl.workflow.stages import BY_NAME, MODALITIES, taking_part
 CHOICES = ("chromosomes", "background_genes", "symbol_updates")
 KEY_DIGITS = 12
 ATLAS = "resources/power264.tsv"
+SOURCES = "GCAMCCL_SOURCES"  # of the environment: digest of the code when the workflow was planned
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parents[1]
 MACHINERY = "gcamccl.workflow"  # configuration, files, jobs: what is computed does not depend on it
@@ -116,7 +118,20 @@ def sources_digest(root=ROOT, package=PACKAGE):
         While it is the same, so is every `code_digest`. As nothing is parsed it takes some ms, not a tenth of a second.
     """
     paths = sorted([*package.rglob("*.py"), *(root / "workflow" / "scripts").glob("*.py")])
-    return digest([[str(path.relative_to(root)), hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths])
+    # Names with a dot are an editor's own, some of them links to nowhere.
+    return digest([[str(path.relative_to(root)), _content(path)] for path in paths if not path.name.startswith(".")])
+
+
+def _content(path):
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None  # went since it was listed
+
+
+def announce_sources():
+    """Let the jobs that this process, Snakemake, will start know the code from which it plans: call it before."""
+    os.environ[SOURCES] = sources_digest()
 
 
 def participants_digest(participants, columns):
@@ -179,46 +194,18 @@ def _tables(stage, config):
     return paths
 
 
-def recipe_text(recipe, sources):
-    """A recipe as the workflow gives it to a job.
+def check_recipe(recipe, folder):
+    """Recompute a job's key from its recipe and the code on disk; stop if it does not belong in `folder`.
 
-    Parameters
-    ----------
-    recipe : dict or None
-    sources : str
-        `sources_digest` from before the recipe was made: of an edit in between the job then takes notice.
-
-    Returns
-    -------
-    str
-        JSON with sorted keys.
-    """
-    return json.dumps(recipe and recipe | {"sources": sources}, sort_keys=True)
-
-
-def checked_recipe(text, folder):
-    """Read a job's recipe, recompute its key from it and the code on disk, and stop if it does not belong in `folder`.
-
-    Parameters
-    ----------
-    text : str
-        `recipe_text`.
-    folder : Path
-        The job's.
-
-    Returns
-    -------
-    dict
-        The recipe.
+    Where all code is as `announce_sources` found it, the recipe's own digest of it is right.
 
     Raises
     ------
     InputError
         The code or the recipe changed after the workflow was planned.
     """
-    recipe = json.loads(text)
-    unchanged = recipe.pop("sources", None) == sources_digest()
     stage = BY_NAME[recipe["stage"]]
+    unchanged = os.environ.get(SOURCES) == sources_digest()
     key = digest(recipe if unchanged else recipe | {"code": code_digest(stage.scripts)})
     if key not in Path(folder).resolve().parts:
         raise InputError(
@@ -226,4 +213,4 @@ def checked_recipe(text, folder):
             f"this job's settings and code belong to {stage.name}/{key}",
             "the code changed after the workflow was planned: start snakemake again",
         )
-    return recipe
+    return key

@@ -3,7 +3,9 @@
 import argparse
 import atexit
 import contextlib
+import fcntl
 import gc
+import json
 import os
 import platform
 import resource
@@ -24,6 +26,9 @@ from gcamccl.workflow.files import sha256, write_json
 
 PARTIAL = ".partial-"
 SURVIVING = ".checkpoint"
+# s; a job whose Snakemake was killed ends at once, or, in preprocess, at the end of a step of the registration.
+WAIT_S = 120
+LOOK_EVERY_S = 0.5
 PACKAGES = (
     "numpy",
     "scipy",
@@ -93,15 +98,16 @@ class Job:
 
     def __init__(self, args, cpu_before=0.0):
         self.stage, self.out, self.cpu_before = args.stage, Path(args.out), cpu_before
-        self.recipe = None
-        if args.recipe:
+        self.recipe = json.loads(args.recipe) if args.recipe else None
+        if self.recipe:
             watch.end_with_snakemake()
-            self.recipe = artifacts.checked_recipe(args.recipe, self.out)
+            artifacts.check_recipe(self.recipe, self.out)
             self.settings = self.recipe["settings"]
         else:
             self.settings = stage_defaults(self.stage, args.settings)
         self.out.mkdir(parents=True, exist_ok=True)
-        for left in self.out.glob(f"{PARTIAL}*"):  # of a job that was killed; Snakemake runs one job a folder
+        self.alone = _alone_in(self.out)
+        for left in self.out.glob(f"{PARTIAL}*"):  # of a job that was killed
             shutil.rmtree(left, ignore_errors=True)
         self.staging = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.out))
         self.scratch = self.staging / "scratch"
@@ -190,6 +196,40 @@ class Job:
         )
 
 
+def _alone_in(folder):
+    """Keep other jobs out of a folder; wait for one that is there, which may be about to end with its Snakemake.
+
+    Snakemake's own locks do not last: one that ends takes those of all others in the project along. The system gives
+    this one back however the process ends.
+
+    Returns
+    -------
+    int
+        Descriptor; once it is closed another job may begin.
+
+    Raises
+    ------
+    InputError
+        Another job is still there after `WAIT_S`.
+    """
+    handle, end, told = os.open(folder, os.O_RDONLY), time.monotonic() + WAIT_S, False
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError:
+            if time.monotonic() > end:
+                os.close(handle)
+                todo = "wait until the other snakemake has ended, or end it"
+                raise InputError(folder, "another job is at work here", todo) from None
+        except OSError:  # a file system that knows no locks, or none of folders
+            return handle
+        if not told:
+            print(f"{folder}: waiting for another job that is at work here", flush=True)
+            told = True
+        time.sleep(LOOK_EVERY_S)
+
+
 def _usage():
     """What this process and the programs that it started and that have ended have used."""
     return [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -256,6 +296,7 @@ def run(args, what=None, cpu_before=0.0):
         finally:
             if job:
                 shutil.rmtree(job.staging, ignore_errors=True)
+                os.close(job.alone)
 
 
 def limit_threads(count):

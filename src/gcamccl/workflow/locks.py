@@ -1,5 +1,7 @@
 """Locks of a Snakemake that was killed: it cannot take them back, so the next one does."""
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -10,24 +12,49 @@ from pathlib import Path
 
 from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.files import read_json, write_json
-from gcamccl.workflow.watch import started
+from gcamccl.workflow.watch import namespace, started
 
 LOCKS, OWNERS = "locks", "gcamccl/running"  # below Snakemake's own folder
-LOCAL = "local"
+LOCAL, SLURM = "local", "slurm"
 # What Snakemake calls the jobs of one of its runs on SLURM: a UUID.
 RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CANCEL_S = 60
 # Options of a Snakemake that does no jobs: it neither locks nor takes over. Short ones may stand together, behind such
-# as take no value: -np is a dry run, -call is all cores.
+# as take no value: -np and -nj4 are dry runs, -call is all cores.
 LOOKS_ONLY = re.compile(
-    r"-[Fafhkptv]*[nSDl][a-zA-Z]*"
-    r"|--(dry-?run|unlock|lint|report|(detailed-)?summary|list.*|lt|.*dag|.*graph.*|cleanup.*|cm|archive|containerize)"
+    r"-[Fafhkptv]*[nSDl]\w*|--(dry-?run|unlock|lint|report|(detailed-)?summary|list.*|l[tcipu]|dag|d3dag|.*graph.*"
+    r"|cleanup.*|cm|archive|containerize)"
 )
 
 
 def only_looks(words):
     """Whether a Snakemake with these arguments does no jobs."""
     return any(map(LOOKS_ONLY.fullmatch, words))
+
+
+def take_over(folder):
+    """Clear away what killed Snakemakes have left, and note that this process works in the folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Snakemake's own, ``.snakemake``.
+
+    Returns
+    -------
+    note : Path
+        To be removed at this process's end.
+    done : list of str
+        Sentences for whoever started this process.
+    """
+    owners = Path(folder) / OWNERS
+    owners.mkdir(parents=True, exist_ok=True)
+    # One at a time: a lock that is made while another one looks for stale ones would be taken for one of them.
+    with (owners.parent / "lock").open("a") as file:
+        with contextlib.suppress(OSError):  # a file system that knows no locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        done = release_stale(folder)
+        return register(folder), done
 
 
 def register(folder, where=LOCAL):
@@ -43,17 +70,17 @@ def register(folder, where=LOCAL):
     host = socket.gethostname()
     note = Path(folder) / OWNERS / f"{host}-{os.getpid()}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
-    mark = started(os.getpid())
-    write_json(note, {"host": host, "pid": os.getpid(), "user": os.getuid(), "started": mark, "where": where})
+    known = {"host": host, "pid": os.getpid(), "user": os.getuid(), "where": where}
+    write_json(note, known | {"namespace": namespace(), "started": started(os.getpid())})
     return note
 
 
 def release_stale(folder):
     """Remove Snakemake's locks if every process that is noted for them ran on this machine and is gone.
 
-    Jobs that a dead one has left in SLURM's queue are cancelled first, as it would have done: they would work in the
-    folders in which the next one starts the same jobs. Whoever runs on another machine is taken for alive as long as
-    there are locks: from here nobody can know.
+    Jobs that a dead one has left in SLURM's queue are cancelled first, as it would have done, also where its lock has
+    gone otherwise: they would work in the folders in which the next one starts the same jobs. Whoever runs on another
+    machine is taken for alive as long as there are locks: from here nobody can know.
 
     Parameters
     ----------
@@ -61,27 +88,36 @@ def release_stale(folder):
 
     Returns
     -------
-    list of str, or None
-        Job ids that were cancelled; None: there were no such locks.
+    list of str
+        What was done, and what could not be, in sentences; empty: there was nothing to do.
     """
-    locks, notes = list((Path(folder) / LOCKS).glob("*.lock")), list((Path(folder) / OWNERS).glob("*.json"))
+    locks, notes = list((Path(folder) / LOCKS).glob("*.lock")), _notes(folder)
     dead = [note for note in notes if not _alive(note, bool(locks))]
-    if not (locks and dead and len(dead) == len(notes)):
-        if not locks:
-            _remove(dead)
-        return None
-    remote = [note for note in dead if _read(note).get("where", LOCAL) != LOCAL]
-    cancelled = _cancel(Path(folder).resolve().parent) if remote else []
-    if cancelled is None:
-        return None  # SLURM does not answer, or they do not end: the lock stays
+    if not dead or len(dead) < len(notes):
+        return []
+    # Of a machine where it may yet live only the note goes.
+    owners = [owner for owner in map(_read, dead) if owner.get("host") == socket.gethostname()]
+    places = {owner.get("where", LOCAL) for owner in owners} - {LOCAL}
+    cancelled = []
+    if places == {SLURM}:
+        cancelled = _cancel(Path(folder).resolve().parent)
+    if cancelled is None or places - {SLURM}:
+        names = ", ".join(sorted(places))
+        return [f"The last run here was killed. Whether jobs of it still run ({names}) cannot be found out: see there."]
     _remove([*locks, *dead])
-    return cancelled
+    done = ["The last run here was killed: its lock is released."] if locks else []
+    return done + ([f"Its jobs are cancelled: {' '.join(cancelled)}"] if cancelled else [])
 
 
 def running(folder):
     """Notes of the Snakemakes of this project that may be at work in the folder whose ``.snakemake`` this is."""
     locked = any((Path(folder) / LOCKS).glob("*.lock"))
-    return [note for note in (Path(folder) / OWNERS).glob("*.json") if _alive(note, locked)]
+    return [note for note in _notes(folder) if _alive(note, locked)]
+
+
+def _notes(folder):
+    """Without those that are being written."""
+    return [note for note in (Path(folder) / OWNERS).glob("*.json") if not note.name.startswith(".")]
 
 
 def _remove(paths):
@@ -106,13 +142,19 @@ def _alive(note, locked):
         return locked
     if owner["user"] != os.getuid():
         return locked  # processes of others may be hidden
-    return started(owner["pid"]) == owner["started"]
+    if owner.get("namespace", namespace()) != namespace():
+        return locked  # in a container: numbers mean other processes there
+    try:
+        return started(owner["pid"]) == owner["started"]
+    except OSError:
+        return locked
 
 
 def _cancel(folder):
-    """Cancel one's own jobs in SLURM's queue that Snakemake has started in `folder`; their ids, None: it fails."""
+    """Cancel one's own jobs in SLURM's queue that Snakemake has started in `folder`; their ids, None: it fails, or
+    there is no SLURM in this shell."""
     if not shutil.which("squeue"):
-        return []
+        return None
     words = ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%i|%j|%Z"]
     found, end = [], time.monotonic() + CANCEL_S
     while time.monotonic() < end:

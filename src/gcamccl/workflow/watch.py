@@ -1,37 +1,43 @@
 """A job ends with the Snakemake that started it, also where that was killed and could not end its jobs."""
 
+import json
 import os
 import signal
 import threading
+from functools import cache
 from pathlib import Path
 
 import psutil
 
 EVERY_S = 1.0
-VARIABLE = "GCAMCCL_SNAKEMAKE"  # of the environment: the process that starts the jobs, and when that started
+VARIABLE = "GCAMCCL_SNAKEMAKE"  # of the environment: JSON, the process that starts the jobs
+ENDING = threading.Event()  # set by who has been asked to end and is about to: asked again, it would not end well
 
 
 def announce():
     """Let the jobs that this process will start know it: call it in Snakemake."""
-    os.environ[VARIABLE] = f"{os.getpid()} {started(os.getpid())}"
+    os.environ[VARIABLE] = json.dumps([namespace(), os.getpid(), started(os.getpid())])
 
 
+@cache
 def end_with_snakemake():
     """Send this process SIGTERM, and end the programs it has started, once the Snakemake that started it is gone.
 
     Otherwise a job that is left behind would work in the folder in which the next Snakemake starts the same job again.
-    Does nothing where no Snakemake has announced itself: a program that is run by hand may outlive its terminal.
+    Does nothing where no Snakemake has announced itself: a program that is run by hand may outlive its terminal. Nor in
+    a container whose process numbers are its own.
     """
-    if VARIABLE in os.environ:
-        pid, mark = os.environ[VARIABLE].split(" ", 1)
-        threading.Thread(target=_watch, args=(int(pid), mark), daemon=True).start()
+    where, pid, mark = json.loads(os.environ.get(VARIABLE, "[null, null, null]"))
+    if where == namespace():
+        threading.Thread(target=_watch, args=(pid, mark), daemon=True).start()
 
 
 def _watch(pid, mark):
     """Wait for the end of a process. It may be gone before the job could look, so parents would not tell."""
-    tick = threading.Event()
-    while started(pid) == mark:
-        tick.wait(EVERY_S)
+    while _lives(pid, mark) and not ENDING.wait(EVERY_S):
+        continue
+    if ENDING.is_set():
+        return
     for child in psutil.Process().children(recursive=True):
         try:
             child.kill()
@@ -40,10 +46,30 @@ def _watch(pid, mark):
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _lives(pid, mark):
+    try:
+        return started(pid) == mark
+    except OSError:  # such as too many open files
+        return True
+
+
+def namespace():
+    """Name of that within which process numbers hold: the machine's or a container's."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
 def started(pid):
     """What tells a process from an earlier one of the same number; None: there is none.
 
     Not the time of day at which it started: that moves when the clock is set.
+
+    Raises
+    ------
+    OSError
+        The system does not tell.
     """
     boot = Path("/proc/sys/kernel/random/boot_id")
     try:
@@ -53,5 +79,5 @@ def started(pid):
             # Field 22 of proc(5), counted from the name's end.
             return None if ended else f"{boot.read_text().strip()} {fields[19]}"
         return str(psutil.Process(pid).create_time())
-    except (OSError, psutil.NoSuchProcess):
+    except (FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess):
         return None
