@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "src"))
 import yaml  # noqa: E402
 
 import measure  # noqa: E402
+from gcamccl.simulate.layout import TISSUES  # noqa: E402
 
 EXAMPLES = """examples:
   python benchmarks/orchestration.py                          854 people, and 10,000
@@ -79,8 +80,7 @@ def lay_out(folder, n_subjects):
     for name in others:
         (folder / name).touch()
     (folder / "eqtl").mkdir()
-    tissues = [f"Brain_{number}" for number in range(13)]
-    for tissue in tissues:
+    for tissue in TISSUES:
         (folder / f"eqtl/{tissue}.v8.signif_variant_gene_pairs.txt.gz").touch()
     study = {
         "participants": "participants.tsv",

@@ -4,8 +4,9 @@
 set -euo pipefail
 venv=$1
 python=${2:-python3}
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-  echo "ERROR: $python is missing or older than Python 3.11; name another: make PYTHON=/path/to/python3.11" >&2
+# scipy and antspyx of requirements.lock have wheels up to 3.13.
+if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+  echo "ERROR: $python is missing or not Python 3.11, 3.12 or 3.13; name another: make PYTHON=/path/to/python3.11" >&2
   exit 1
 fi
 version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')

@@ -99,8 +99,8 @@ rule activation_checks:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        # Mean maps of two classes, ranked: 1 MB a kind of map and split at 264 ROIs.
-        mem_mb=growing(1000 + 30 * N_REPLICATES),
+        # Mean maps of two classes, ranked, of true labels, one permutation and no training: 1 MB a kind and split at 264 ROIs.
+        mem_mb=growing(1000 + 60 * CONFIG["cohort"]["splits"]),
         runtime=growing(60),
     params:
         program=program("activation_checks"),

@@ -28,10 +28,9 @@ rule preprocess:
         out=folder_of("preprocess"),
         people=lambda wildcards: shlex.join(SCAN_JOBS[wildcards.people]),
         score=SCORE,
-        device=CONFIG["run"]["device"],
     message:
         "preprocess: {wildcards.people}"
     shell:
         "python {params.program:q} --participants {input.participants:q} --score {params.score:q}"
-        " --people {params.people} --device {params.device} --list {output:q}"
+        " --people {params.people} --device cpu --list {output:q}"
         " --recipe {params.recipe:q} --out {params.out:q} > {log:q} 2>&1"

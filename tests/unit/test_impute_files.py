@@ -6,7 +6,6 @@ import pytest
 
 from gcamccl.workflow import impute_files
 from gcamccl.workflow.config import PAPER, errors, read_yaml
-from gcamccl.workflow.errors import InputError
 
 
 @pytest.fixture
@@ -52,11 +51,10 @@ def test_a_job_gets_the_files_its_method_reads(config, tmp_path):
     assert impute_files.of_chromosome("beagle", study | {"genetic_map": None}, 21) == {"reference": panel}
 
 
-def test_a_missing_file_of_a_chromosome_stops_before_anything_runs(config, tmp_path):
-    impute_files.check("beagle", config["study"])
-    (tmp_path / "panel.22").unlink()
-    with pytest.raises(InputError, match=r"1 file of impute missing\n  study.reference_panel: no such file .*panel.22"):
-        impute_files.check("beagle", config["study"])
-    impute_files.check("mode", config["study"])
-    with pytest.raises(InputError, match="20 files of impute missing"):
-        impute_files.check("beagle", config["study"] | {"chromosomes": list(range(1, 11))})
+def test_files_of_all_chromosomes(config, tmp_path):
+    assert impute_files.files("beagle", config["study"]) == [
+        (key, str(tmp_path / f"{name}.{chrom}"))
+        for chrom in config["study"]["chromosomes"]
+        for key, name in (("reference_panel", "panel"), ("genetic_map", "map"))
+    ]
+    assert impute_files.files("mode", config["study"]) == []

@@ -27,8 +27,8 @@ def test_routes_and_missing_values(tmp_path):
     rows = read_participants(
         table(
             tmp_path,
-            "participant_id wrat age sex bold t1w timeseries\n"
-            "a 101.5 12 M b.nii.gz t.nii.gz n/a\nb n/a n/a F n/a n/a s.tsv\nc 7 9 n/a n/a n/a n/a\n",
+            "participant_id wrat age sex bold t1w timeseries repetition_time\n"
+            "a 101.5 12 M b.nii.gz t.nii.gz n/a n/a\nb n/a n/a F n/a n/a s.tsv 2\nc 7 9 n/a n/a n/a n/a n/a\n",
         ),
         score="wrat",
     )
@@ -77,6 +77,10 @@ def test_a_link_keeps_its_name(tmp_path):
             "participant_id score bold timeseries\na 1 participants.tsv participants.tsv\n",
             "bold and timeseries are both given",
         ),
+        ("participant_id score timeseries\na 1 participants.tsv\n", "line 2: timeseries needs repetition_time"),
+        ("participant_id score genotype_id\na 1 x.1\nb 2 x.1\n", "line 3: genotype_id x.1 is already on line 2"),
+        ("participant_id score genotype_id\na 1 0\n", "line 2: genotype_id: '0' should not be valid under"),
+        ("participant_id score genotype_id\na 1 x;y\n", "line 2: genotype_id: 'x;y' does not match"),
         ("participant_id score\na 1 3\n4 5 6 7 8\n", "line 3"),
         ("", "the file is empty"),
     ],
@@ -84,6 +88,11 @@ def test_a_link_keeps_its_name(tmp_path):
 def test_errors_name_the_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_participants(table(tmp_path, text))
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(InputError, match="is a directory"):
+        read_participants(tmp_path)
 
 
 def test_all_errors_are_listed(tmp_path):

@@ -20,6 +20,7 @@ EXPECTED = (
     "expected <tissue>.v7.signif_variant_gene_pairs.txt.gz, <tissue>.v8.signif_variant_gene_pairs.txt.gz or "
     "<tissue>.v10.eQTLs.signif_pairs.parquet; or take the tissue out of eqtl_filter.tissues"
 )
+FIRST_GRCH38 = 8  # release of GTEx whose variant ids are of that build
 OTHER_KINDS = re.compile(r"sqtl|apaqtl", re.IGNORECASE)  # GTEx's files of splicing and polyadenylation QTLs
 SEPARATOR = "\t"  # between variant and gene in a key
 
@@ -51,6 +52,27 @@ def release(path):
     """GTEx's release from a file's name, such as ``v8``; None where it has none."""
     found = re.search(r"\.(v\d+[a-z]?\d*)\.", Path(path).name)
     return found and found[1]
+
+
+def require_lookup(files, lookup):
+    """Check, by the files' names, that there is a lookup table where ids are GRCh38.
+
+    Parameters
+    ----------
+    files : dict of str to Path
+        `find_pairs_files`.
+    lookup : str or None
+        ``study.gtex_lookup``.
+
+    Raises
+    ------
+    InputError
+        Release 8 or later and no table.
+    """
+    for path in files.values():
+        number = re.match(r"v(\d+)", release(path) or "")
+        if number and int(number[1]) >= FIRST_GRCH38 and not lookup:
+            raise InputError("study.gtex_lookup", f"missing, and {path.name} has GRCh38 ids", "name the lookup table")
 
 
 def find_pairs_files(folder, tissues):

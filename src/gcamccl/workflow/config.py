@@ -15,6 +15,8 @@ from gcamccl.workflow.files import read_json
 PAPER = ROOT / "config" / "config.yaml"
 # Of the study section: not needed where no genotypes are named and train.views does not ask for any.
 GENETIC = {"genotypes", "gtex_eqtl", "gtex_expression", "gene_bodies", "gene_sets"}
+# The folders of all jobs stand on one command line, of which Linux takes 131,072 bytes; a folder takes 51.
+MOST_JOBS = 2000
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -105,6 +107,13 @@ def _across(config):
         lines.append("connectivity.high_hz: must be above connectivity.low_hz")
     if config["threshold"]["method"] not in config["activation"]["methods"]:
         lines.append(f"threshold.method: {config['threshold']['method']} is not among activation.methods")
+    replicates = config["cohort"]["splits"] * (1 + config["cohort"]["permutations"])
+    jobs = -(-replicates // config["run"]["replicates_per_job"])
+    if jobs > MOST_JOBS:
+        lines.append(
+            f"run.replicates_per_job: {replicates} replicates are {jobs} jobs of train; at most {MOST_JOBS}: write at"
+            f" least {-(-replicates // MOST_JOBS)}"
+        )
     study = config["study"]
     if config["enrichment"]["background"] == "file" and not study["background_genes"]:
         lines.append("study.background_genes: missing, but enrichment.background is file")

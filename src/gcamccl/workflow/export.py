@@ -31,7 +31,8 @@ PROGRAM = "#gcamccl"
 README = """This archive holds a run of gCAM-CCL {version}: {name}.
 
 report/report.html      opens in a browser, without a network
-settings.yaml           every setting, usable with snakemake --configfile
+settings.yaml           every setting of every stage; lay your own study over it:
+                        snakemake --configfile settings.yaml study.yaml
 <stage>/                the stage's files, or only its jobs' records (artifact.json: settings, inputs and outputs with
                         SHA-256, versions, times) where its files hold genotypes, scans, connectivity or predictions
 ro-crate-metadata.json  all of it described for machines (RO-Crate 1.1, Process Run Crate)

@@ -116,6 +116,8 @@ def read_tsv(path, columns=(), **kwargs):
         table = pd.read_csv(path, sep="\t", encoding="utf-8-sig", **kwargs)
     except FileNotFoundError:
         raise InputError(path, "no such file") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise InputError(path, error.strerror.lower()) from None
     except pd.errors.EmptyDataError:
         raise InputError(path, "the file is empty") from None
     except pd.errors.ParserError as error:

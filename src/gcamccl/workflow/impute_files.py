@@ -1,14 +1,9 @@
 """Which of the study's files each method of imputation reads, one a chromosome, checked before anything runs."""
 
-from pathlib import Path
-
-from gcamccl.workflow.errors import InputError
-
 # Option of workflow/scripts/impute.py -> key of the configuration's study section.
 KEYS = {"reference": "reference_panel", "map": "genetic_map", "imputed": "imputed"}
 USED = {"mode": (), "external": ("map", "imputed")}
 COMPRESSED = ".msav"  # minimac4's own panels
-SHOWN = 5
 
 
 def patterns(method, study):
@@ -49,15 +44,10 @@ def of_chromosome(method, study, chromosome):
     return {option: name.replace("{chrom}", str(chromosome)) for option, name in patterns(method, study).items()}
 
 
-def check(method, study):
-    """Raise one InputError if a file of a chromosome is missing."""
-    absent = [
-        f"study.{KEYS[option]}: no such file {path}"
+def files(method, study):
+    """Those of all chromosomes, each with its key of the study section."""
+    return [
+        (KEYS[option], path)
         for chromosome in study["chromosomes"]
         for option, path in of_chromosome(method, study, chromosome).items()
-        if not Path(path).is_file()
     ]
-    if absent:
-        more = [f"and {len(absent) - SHOWN} more"] if len(absent) > SHOWN else []
-        count = f"{len(absent)} file" + "s" * (len(absent) > 1)
-        raise InputError("config", f"{count} of impute missing\n  " + "\n  ".join(absent[:SHOWN] + more))

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+from gcamccl.eqtl_filter.pairs import find_pairs_files, require_lookup
 from gcamccl.genotype_qc import sources
 from gcamccl.simulate import layout
 from gcamccl.workflow import artifacts, impute_files, modalities
 from gcamccl.workflow.config import check, typed
+from gcamccl.workflow.errors import InputError
 from gcamccl.workflow.study import portable, read_participants, require_events, route, scan_key
+
+GENES = ("gtex_lookup", "gtex_expression", "gene_bodies", "symbol_updates", "background_genes")
+SHOWN = 5  # missing files before "and N more"
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,12 @@ def _given(settings, wants_events):
     people = read_participants(study["participants"], study["score"])
     has = modalities.require(settings, people)
     if "snps" in has:
-        impute_files.check(settings["impute"]["method"], study)
+        _require(settings["impute"]["method"], study)
+        pairs = find_pairs_files(study["gtex_eqtl"], settings["eqtl_filter"]["tissues"])
+        require_lookup(pairs, study["gtex_lookup"])
+        study["gtex_eqtl_files"] = sorted(map(str, pairs.values()))
     else:  # nothing reads them then, whether or not they are there
-        study |= dict.fromkeys(layout.GENETIC_FILES) | {"gene_sets": []}
+        study |= dict.fromkeys(layout.GENETIC_FILES) | {"gene_sets": [], "gtex_eqtl_files": []}
     for row in people:
         row["scan"] = scan_key(row)
         row["events"] = portable(row["events"]) if wants_events and row["events"] else None
@@ -100,6 +108,15 @@ def _given(settings, wants_events):
     study["genotype_files"] = [str(file) for array in arrays for file in array.files]
     known = study["known_positions"] or study["reference_panel"]
     study["known_files"] = [str(file) for file in sources.per_chromosome(known, study["chromosomes"])]
-    tables = Path(study["gtex_eqtl"]).glob("*signif*pairs*") if "snps" in has and study["gtex_eqtl"] else []
-    study["gtex_eqtl_files"] = sorted(str(path) for path in tables if not path.name.startswith("."))
     return Plan(settings, has, recipes, people, SimpleNamespace(**study))
+
+
+def _require(method, study):
+    """One InputError for all files of genetics that are missing: before anything runs, not after the imputation."""
+    files = impute_files.files(method, study)
+    files += [(key, study[key]) for key in GENES if study[key]] + [("gene_sets", path) for path in study["gene_sets"]]
+    absent = [f"study.{key}: no such file {path}" for key, path in files if not Path(path).is_file()]
+    if absent:
+        more = [f"and {len(absent) - SHOWN} more"] if len(absent) > SHOWN else []
+        count = f"{len(absent)} file" + "s" * (len(absent) > 1)
+        raise InputError("config", f"{count} of the study missing\n  " + "\n  ".join(absent[:SHOWN] + more))

@@ -24,7 +24,7 @@ def place(path):
         Stage, key and the path below; None: in no artifact.
     """
     parts = Path(path).parts
-    at = [number for number, part in enumerate(parts) if _is_artifact(parts[number - 1], part)]
+    at = [number for number, part in enumerate(parts) if is_artifact(parts[number - 1], part)]
     return (parts[at[-1] - 1], parts[at[-1]], "/".join(parts[at[-1] + 1 :])) if at else None
 
 
@@ -51,12 +51,12 @@ def record_of(path):
         digest = outputs(record).get(path.relative_to(folder).as_posix())
         if digest:
             return folder, digest
-        if _is_artifact(folder.parent.name, folder.name):
+        if is_artifact(folder.parent.name, folder.name):
             break
     return None, None
 
 
-def _is_artifact(stage, key):
+def is_artifact(stage, key):
     """Whether a folder of this name below that one is an artifact."""
     return stage in BY_NAME and bool(KEY.fullmatch(key))
 

@@ -150,15 +150,21 @@ def _compare(stage, prefix, left, right):
 
 
 def unreferenced(results):
-    """Artifact folders that no run refers to, with their sizes in bytes."""
+    """Artifact folders that no run refers to, with their sizes in bytes.
+
+    A run that was started again with other settings refers to both: to what it is about to make, and, until it is
+    complete, to what its links still show.
+    """
     results = Path(results)
     used = {(stage, key) for name in known(results) for stage, key in read(results, name)["keys"].items()}
+    links = [path for path in results.glob("runs/*/*") if path.is_symlink()]
+    used |= {target.parts[-2:] for target in (link.readlink() for link in links)}
     found = []
-    for record in sorted(results.glob("*/*")):
-        stage, key = record.parent.name, record.name
-        if stage in ("runs", "latest") or record.is_symlink() or not record.is_dir() or (stage, key) in used:
+    for folder in sorted(results.glob("*/*")):
+        place = (folder.parent.name, folder.name)
+        if folder.is_symlink() or not folder.is_dir() or not records.is_artifact(*place) or place in used:
             continue
-        found.append((record, sum(f.stat().st_size for f in record.rglob("*") if f.is_file() and not f.is_symlink())))
+        found.append((folder, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and not f.is_symlink())))
     return found
 
 
@@ -189,7 +195,7 @@ def where_to_look(results, name):
 
 
 def failures(results, keys, since):
-    """Text that names each failed job of this run: its error line and its log.
+    """Text that names each failed job of this run: its error line, or that it ended without one, and its log.
 
     Parameters
     ----------
@@ -206,11 +212,21 @@ def failures(results, keys, since):
                 continue
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             said = _error_lines(lines)
+            if not said and not _has_ended(path, since):
+                last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+                said = [f"ended in the middle, by a signal, for memory or by a time limit; it said last: {last}"]
             if said:
                 rows.append("\n".join([*("  " + line for line in said), f"    log: {path}"]))
     if not rows:
         return "\nThe run stopped before any job reported an error; see Snakemake's message above."
     return f"\n{len(rows)} job{'s' * (len(rows) > 1)} failed:\n" + "\n".join(rows)
+
+
+def _has_ended(log, since):
+    """Whether what a job writes last is there: a bucket's list, or a record."""
+    name = "artifact.json" if log.name == "log.txt" else log.name.replace("_log.txt", ".json")
+    made = log.with_name(name)
+    return made.exists() and made.stat().st_mtime >= since
 
 
 def _error_lines(lines):

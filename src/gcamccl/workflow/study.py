@@ -149,7 +149,7 @@ def read_participants(path, score="score", check_files=True):
     table = read_tsv(path, columns=("participant_id", score), dtype=str)
     unknown = [column for column in table.columns if column not in columns and column != score]
     lines = [f"unknown column {column}; known: {', '.join(columns)}" for column in unknown]
-    rows, first = [], {}
+    rows, first, genotyped = [], {}, {}
     for number, values in enumerate(table.to_dict("records"), start=2):
         row = dict.fromkeys(columns)
         for column, value in values.items():
@@ -163,6 +163,9 @@ def read_participants(path, score="score", check_files=True):
         name = row["participant_id"]
         if name is not None and first.setdefault(name, number) != number:
             wrong.append(f"participant_id {name} is already on line {first[name]}")
+        sample = row["genotype_id"]
+        if sample is not None and genotyped.setdefault(sample, number) != number:
+            wrong.append(f"genotype_id {sample} is already on line {genotyped[sample]}")
         lines += [f"line {number}: {text}" for text in wrong]
         rows.append(row)
     if not rows:
@@ -203,6 +206,8 @@ def _across(row, folder, files, check_files):
         wrong.append(f"{' and '.join(ways)} are both given; keep the one to use")
     if row["t1w"] and not row["bold"]:
         wrong.append("t1w without bold")
+    if row["timeseries"] and row["repetition_time"] is None:
+        wrong.append("timeseries needs repetition_time")
     if row["preproc_bold"] and not row["confounds"]:
         wrong.append("preproc_bold needs confounds")
     if row["confounds"] and not (row["preproc_bold"] or row["timeseries"]):
