@@ -93,7 +93,7 @@ def test_a_job_that_was_killed_is_named(results):
     assert "stopped before any job" in text, "its record is of this run"
     os.utime(record, (1e9, 1e9))
     text = runs.failures(results, {"threshold": K1}, since=2e9 / 1.5)
-    assert "1 job failed" in text and "it said last: epoch 3" in text and str(log) in text
+    assert "1 job failed" in text and "Last line of its log: epoch 3" in text and str(log) in text
     bucket = folder / "jobs/a_log.txt"
     bucket.parent.mkdir()
     bucket.write_text("")

@@ -213,8 +213,8 @@ def failures(results, keys, since):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             said = _error_lines(lines)
             if not said and not _has_ended(path, since):
-                last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
-                said = [f"ended in the middle, by a signal, for memory or by a time limit; it said last: {last}"]
+                last = next((line.strip() for line in reversed(lines) if line.strip()), "(nothing)")
+                said = [f"ended in the middle: by a signal, for memory or a time limit. Last line of its log: {last}"]
             if said:
                 rows.append("\n".join([*("  " + line for line in said), f"    log: {path}"]))
     if not rows:
