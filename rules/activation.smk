@@ -99,7 +99,7 @@ rule activation_checks:
         "../envs/gcamccl.yaml"
     threads: 1
     resources:
-        # Mean maps of two classes, ranked, of true labels, one permutation and no training: 1 MB a kind and split at 264 ROIs.
+        # Mean maps of two classes, ranked, of true and permuted labels and of no training: 1 MB a kind and split.
         mem_mb=growing(1000 + 60 * CONFIG["cohort"]["splits"]),
         runtime=growing(60),
     params:

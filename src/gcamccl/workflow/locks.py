@@ -98,12 +98,12 @@ def release_stale(folder):
     # Of a machine where it may yet live only the note goes.
     owners = [owner for owner in map(_read, dead) if owner.get("host") == socket.gethostname()]
     places = {owner.get("where", LOCAL) for owner in owners} - {LOCAL}
-    cancelled = []
-    if places == {SLURM}:
-        cancelled = _cancel(Path(folder).resolve().parent)
-    if cancelled is None or places - {SLURM}:
-        names = ", ".join(sorted(places))
-        return [f"The last run here was killed. Whether jobs of it still run ({names}) cannot be found out: see there."]
+    cancelled = _cancel(Path(folder).resolve().parent) if SLURM in places else []
+    if cancelled is None or (locks and places - {SLURM}):
+        return [
+            f"The last run here was killed, and whether its jobs still run ({', '.join(sorted(places))}) cannot be"
+            " found out from here: end them, then snakemake --unlock"
+        ]
     _remove([*locks, *dead])
     done = ["The last run here was killed: its lock is released."] if locks else []
     return done + ([f"Its jobs are cancelled: {' '.join(cancelled)}"] if cancelled else [])
