@@ -145,6 +145,8 @@ def test_groups_are_compared_as_scipy_does(results):
     assert table.loc["age", "p"] == pytest.approx(stats.ttest_ind(low["age"], high["age"], equal_var=False).pvalue)
     counts = [[(part["sex"] == sex).sum() for sex in "FM"] for part in (low, high)]
     assert table.loc["sex (share F)", "p"] == pytest.approx(stats.fisher_exact(counts).pvalue)
+    assert table.loc["sex (share F)", ["people_low", "people_high"]].tolist() == [len(low), len(high)]
+    assert [tables.heading(name) for name in ("people_low", "n_low")] == ["people low", "confirmed, larger in low"]
 
 
 def test_flow_of_people_adds_up(results):

@@ -20,7 +20,7 @@ def balance(cohort):
     -------
     DataFrame
         variable, low, high (means; share of women for sex), p (Welch's t-test; Fisher's exact test for sex; NaN where
-        it cannot be tested), n_low, n_high with a value.
+        it cannot be tested), people_low, people_high with a value.
     """
     from scipy import stats
 
@@ -42,7 +42,7 @@ def balance(cohort):
         ]
         share = [women / (women + men) if women + men else np.nan for women, men in counts]
         rows.append(("sex (share F)", *share, stats.fisher_exact(counts)[1], *map(sum, counts)))
-    return pd.DataFrame(rows, columns=["variable", "low", "high", "p", "n_low", "n_high"])
+    return pd.DataFrame(rows, columns=["variable", "low", "high", "p", "people_low", "people_high"])
 
 
 def people_flow(everybody):

@@ -43,7 +43,7 @@ HEADINGS = {
     "n_snps": "SNPs",
     "snps": "SNPs",
     "p_chance": "p, blind choice",
-    "n_people": "people with known motion",
+    "n_people": "people",
     "n_edges": "connections",
     "median_abs_r": "median |r|",
     "median_abs_r_by_chance": "median |r| without influence",
