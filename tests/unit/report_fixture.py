@@ -247,10 +247,10 @@ def samples(folder, people, rng):
     values["stands_out"] = [True, False, False, False, False]
     write_tsv(folder / "eigenvalues.tsv", values)
     notes = [
-        ("sex", "warning", f"1 people have another sex by their genotypes than recorded: {ids[0]}"),
+        ("sex", "warning", f"another sex by genotypes than recorded: {ids[0]}"),
         ("relatedness", "warning", f"{ids[1]} and {ids[2]} have the same DNA (kinship 0.498)"),
-        ("relatedness", "warning", "1 pairs of relatives are not declared in family_id"),
-        ("ancestry", "note", "1 people are in no ancestry group of at least 30"),
+        ("relatedness", "warning", "pairs of relatives that family_id does not declare: 1"),
+        ("ancestry", "note", "people in no ancestry group of at least 30: 1"),
     ]
     write_tsv(folder / "notes.tsv", pd.DataFrame(notes, columns=["check", "level", "text"]))
 

@@ -166,7 +166,7 @@ def test_small_groups_are_none():
     assert set(groups[:120]) == {"group1"}
     assert set(groups[120:180]) == {"group2"}
     assert groups[180:].isna().all()
-    assert notes == ["8 people are in no ancestry group of at least 30"]
+    assert notes == ["people in no ancestry group of at least 30: 8"]
 
 
 def test_a_sample_without_any_call_is_in_no_group(study, tmp_path):
@@ -344,7 +344,7 @@ def test_people_of_small_groups_are_counted(study, tmp_path):
     account = pipeline.prepare(study.genotypes, on, tmp_path, tmp_path / "qc", study.participants, say=quiet)
     assert set(account.samples["group"].dropna()) == {"group1"}
     assert account.samples["group"].isna().sum() == 45
-    assert "45 people are in no ancestry group of at least 70" in set(account.notes["text"])
+    assert "people in no ancestry group of at least 70: 45" in set(account.notes["text"])
 
 
 def test_no_group_at_all_is_an_error(study, tmp_path, monkeypatch):

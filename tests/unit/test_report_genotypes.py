@@ -46,7 +46,7 @@ def test_sentences_count_people_and_repeat_every_note(results):
     samples = results.tables["genotype_qc/samples"]
     assert f"{N_PEOPLE:,} people are on the arrays, {N_PEOPLE - 5:,} were kept; 6 of these have a flag." in first
     assert f"group1 {(samples['group'] == 'group1').sum():,}, group2" in first
-    assert others == ["1 people are in no ancestry group of at least 30."]
+    assert others == ["People in no ancestry group of at least 30: 1."]
 
 
 def test_tables_name_the_odd_ones_in_words(results):

@@ -253,4 +253,4 @@ def groups(table, eigenvalues, min_people):
     named = {label: f"group{place}" for place, label in enumerate(large, start=1)}
     result[:] = [named.get(value) for value in label]
     outside = int(result.isna().sum())
-    return result, [f"{outside} people are in no ancestry group of at least {min_people}"] if outside else []
+    return result, [f"people in no ancestry group of at least {min_people}: {outside}"] if outside else []

@@ -50,7 +50,7 @@ def heterozygosity(prefix, n_snps, groups, scratch):
         table.loc[members, "f"] = _het(prefix, ["--keep", f"{own}.people"], own)["f"].reindex(members)
     outside = int(groups.isna().sum())
     if outside:
-        notes.append(f"{outside} people are in no ancestry group, so their heterozygosity was not compared")
+        notes.append(f"people in no ancestry group, whose heterozygosity was not compared: {outside}")
     return table.rename_axis("genotype_id").reset_index()[COLUMNS], notes
 
 

@@ -203,14 +203,18 @@ def warnings(pairs, many, flags, n_people):
             (
                 "relatedness",
                 "warning",
-                f"{undeclared} pairs of relatives are not declared in family_id: only cohort.relatives_together, by "
+                f"pairs of relatives that family_id does not declare: {undeclared}; only cohort.relatives_together, by "
                 "cohort.max_kinship, keeps them in one part of a split",
             )
         )
     absent = int((pairs["flag"] == "declared_not_related").sum())
     if absent:
         rows.append(
-            ("relatedness", "warning", f"{absent} pairs with the same family_id are not related by their genotypes")
+            (
+                "relatedness",
+                "warning",
+                f"pairs with the same family_id that are not related by their genotypes: {absent}",
+            )
         )
     for name, count in many.items():
         rows.append(
@@ -221,18 +225,18 @@ def warnings(pairs, many, flags, n_people):
             )
         )
     for flag, check, text in (
-        ("sex_mismatch", "sex", "have another sex by their genotypes than recorded"),
-        ("recorded_sexes_differ", "sex", "have another sex in a .fam than in the participants table or another .fam"),
+        ("sex_mismatch", "sex", "another sex by genotypes than recorded"),
+        ("recorded_sexes_differ", "sex", "another sex in a .fam than in the participants table or another .fam"),
         (
             "high_heterozygosity",
             "heterozygosity",
-            "are far more heterozygous than their ancestry group (mixed sample?)",
+            "far more heterozygous than the others of the ancestry group (mixed sample?)",
         ),
     ):
         named = [name for name, own in flags.items() if flag in own]
         if named:
             shown = ", ".join(named[:8]) + (f" and {len(named) - 8} more" if len(named) > 8 else "")
-            rows.append((check, "warning", f"{len(named)} people {text}: {shown}"))
+            rows.append((check, "warning", f"{text}: {shown}"))
     return rows
 
 

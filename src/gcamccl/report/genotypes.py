@@ -21,6 +21,8 @@ FLAG_OF_PAIR = {
     "undeclared": "not declared",
     "declared_not_related": "declared, not related",
 }
+# Of notes that do not begin with a name.
+FIRST_WORDS = ("no ", "only ", "people ", "pairs ", "another ", "far ")
 # Where to read what a warning of each check means, and what to do about it.
 ADVICE = {
     "sex": "Look for mixed-up samples first; genotype_qc.remove_sex_mismatch leaves these people out.",
@@ -55,8 +57,14 @@ def warnings(results):
     lines = []
     for place, row in enumerate(rows.itertuples()):
         advice = ADVICE.get(row.check, "") if last[row.check] == place else ""
-        lines.append(" ".join(part for part in (row.text.rstrip(".") + ".", advice) if part))
+        lines.append(" ".join(part for part in (_sentence(row.text), advice) if part))
     return lines
+
+
+def _sentence(text):
+    """With a full stop, and a capital unless it begins with a name, of an array or a person."""
+    text = text.rstrip(".") + "."
+    return text[:1].upper() + text[1:] if text.startswith(FIRST_WORDS) else text
 
 
 def sentences(results):
@@ -72,8 +80,7 @@ def sentences(results):
         parts = ", ".join(f"{name} {count:,}" for name, count in groups.items())
         text += f" Ancestry groups, by number of people: {parts}."
     notes = results.tables["genotype_qc/notes"]
-    said = [f"{row.text.rstrip('.')}." for row in notes[notes["level"] == "note"].itertuples()]
-    return [text, *[line[:1].upper() + line[1:] if line.startswith(("no ", "only ")) else line for line in said]]
+    return [text, *map(_sentence, notes.loc[notes["level"] == "note", "text"])]
 
 
 def tables(results):
