@@ -48,9 +48,10 @@ import json, sys, time
 from pathlib import Path
 from gcamccl.workflow import artifacts
 record = Path(sys.argv[1])
-text = artifacts.recipe_text(json.loads(record.read_text())["recipe"], artifacts.sources_digest())
+recipe = json.loads(record.read_text())["recipe"]
+artifacts.announce_sources()
 start = time.process_time()
-artifacts.checked_recipe(text, record.parent)
+artifacts.check_recipe(recipe, record.parent)
 print(time.process_time() - start)
 """
 ENDINGS = 10
